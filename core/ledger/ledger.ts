@@ -1,70 +1,136 @@
 /**
  * The account of one party: wall time, CPU time and bytes by phase, step and kind.
  *
- * Work is recorded as intervals on a common clock (milliseconds since the epoch, from performance.timeOrigin),
- * so that the two accounts of one machine can be laid over each other (core/ledger/report.ts).
+ * Sections may overlap (a client decrypts an answer while it waits for the next). At every section boundary the
+ * wall and CPU time since the last boundary goes in equal parts to the working sections that were open, and to
+ * the waiting ones only when nobody worked. So every millisecond is counted once and the kinds add up to the
+ * phase. CPU time is that of the whole process, worker threads included.
  */
+
 /** Part of an inference that work or traffic belongs to. */
 export type Phase = 'setup' | 'offline' | 'online'
 /** What the time or the bytes went to. */
 export type Kind = 'he' | 'gc' | 'ot' | 'share' | 'wait'
 
-export interface Interval {
+export const PHASES: readonly Phase[] = ['setup', 'offline', 'online']
+export const KINDS: readonly Kind[] = ['he', 'gc', 'ot', 'share', 'wait']
+
+/** One row of the account. */
+export interface Entry {
   readonly phase: Phase
   /** Id of the plan step, or '' for work that belongs to none. */
   readonly step: string
   readonly kind: Kind
-  /** Milliseconds since the epoch, fractional. */
-  readonly start: number
-  readonly end: number
-  /** CPU time of the whole process (workers included) in the interval, ms. */
-  readonly cpuMs: number
-}
-
-export interface Traffic {
-  readonly phase: Phase
-  readonly step: string
-  readonly kind: Kind
+  /** Milliseconds. */
+  wallMs: number
+  cpuMs: number
+  /** Framed bytes. */
   sent: number
   received: number
 }
 
+/** A stretch of time in which one set of sections was open, on the clock of this machine (ms since the epoch). */
+export interface Segment {
+  readonly phase: Phase
+  readonly start: number
+  readonly end: number
+  /** The working kinds, or ['wait']. */
+  readonly kinds: readonly Kind[]
+}
+
 /** An account as data, for sending between processes. */
 export interface LedgerData {
-  readonly intervals: readonly Interval[]
-  readonly traffic: readonly Readonly<Traffic>[]
+  readonly entries: readonly Readonly<Entry>[]
+  readonly segments: readonly Segment[]
+}
+
+interface OpenSection {
+  readonly phase: Phase
+  readonly step: string
+  readonly kind: Kind
 }
 
 const now = (): number => performance.timeOrigin + performance.now()
 
 export class Ledger {
-  readonly #intervals: Interval[] = []
-  readonly #traffic = new Map<string, Traffic>()
+  readonly #entries = new Map<string, Entry>()
+  readonly #open = new Set<OpenSection>()
+  #segments: Segment[] = []
+  #lastWall = now()
+  #lastCpu = process.cpuUsage()
 
-  /** Runs `work` and records the time it took. Sections do not nest: time is counted once. */
+  /** Runs `work` and records what it took. */
   async section<T>(phase: Phase, step: string, kind: Kind, work: () => T | Promise<T>): Promise<T> {
-    const start = now()
-    const cpu = process.cpuUsage()
+    const section: OpenSection = { phase, step, kind }
+    this.#tick()
+    this.#open.add(section)
     try {
       return await work()
     } finally {
-      const used = process.cpuUsage(cpu)
-      this.#intervals.push({ phase, step, kind, start, end: now(), cpuMs: (used.user + used.system) / 1000 })
+      this.#tick()
+      this.#open.delete(section)
     }
   }
 
   /** Counts framed bytes in one direction. */
   traffic(phase: Phase, step: string, kind: Kind, direction: 'sent' | 'received', bytes: number): void {
-    const key = `${phase}\n${step}\n${kind}`
-    let row = this.#traffic.get(key)
-    if (row === undefined) {
-      row = { phase, step, kind, sent: 0, received: 0 }
-      this.#traffic.set(key, row)
-    }
-    row[direction] += bytes
+    this.#entry(phase, step, kind)[direction] += bytes
   }
 
+  /** The account so far. */
   data(): LedgerData {
-    return { intervals: this.#intervals, traffic: [...this.#traffic.values()] }
+    this.#tick()
+    return { entries: [...this.#entries.values()].map((e) => ({ ...e })), segments: [...this.#segments] }
+  }
+
+  /** Returns the account so far and starts a new one; sections that are open go on in the new one. */
+  take(): LedgerData {
+    const data = this.data()
+    this.#entries.clear()
+    this.#segments = []
+    return data
+  }
+
+  #entry(phase: Phase, step: string, kind: Kind): Entry {
+    const key = `${phase}\n${step}\n${kind}`
+    let entry = this.#entries.get(key)
+    if (entry === undefined) {
+      entry = { phase, step, kind, wallMs: 0, cpuMs: 0, sent: 0, received: 0 }
+      this.#entries.set(key, entry)
+    }
+    return entry
+  }
+
+  #tick(): void {
+    const wall = now()
+    const cpu = process.cpuUsage()
+    const wallMs = wall - this.#lastWall
+    const cpuMs = (cpu.user + cpu.system - this.#lastCpu.user - this.#lastCpu.system) / 1000
+    const working = [...this.#open].filter((s) => s.kind !== 'wait')
+    const charged = working.length > 0 ? working : [...this.#open]
+    for (const section of charged) {
+      const entry = this.#entry(section.phase, section.step, section.kind)
+      entry.wallMs += wallMs / charged.length
+      entry.cpuMs += cpuMs / charged.length
+    }
+    if (charged.length > 0 && wallMs > 0) {
+      const kinds = [...new Set(charged.map((s) => s.kind))]
+      this.#segment({ phase: charged[0].phase, start: this.#lastWall, end: wall, kinds })
+    }
+    this.#lastWall = wall
+    this.#lastCpu = cpu
+  }
+
+  /** Adjoining segments of the same kinds become one, so that a long run stays small. */
+  #segment(next: Segment): void {
+    const last = this.#segments.at(-1)
+    const same =
+      last !== undefined &&
+      last.phase === next.phase &&
+      next.start - last.end < 0.05 &&
+      last.kinds.length === next.kinds.length &&
+      last.kinds.every((kind, i) => kind === next.kinds[i])
+    if (last !== undefined && same) this.#segments[this.#segments.length - 1] = { ...last, end: next.end }
+    else this.#segments.push(next)
   }
 }

@@ -231,3 +231,14 @@ export function equal(a: RingVector, b: RingVector): boolean {
   for (let i = 0; i < a.words.length; i++) if (a.words[i] !== b.words[i]) return false
   return true
 }
+
+/** Wraps words that are modulo 2^32 (narrow) or 2^64 (wide), reducing them to the ring in place. */
+export function reduceWords(ring: Ring, length: number, words: Uint32Array): RingVector {
+  const v = fromWords(ring, length, words)
+  const lm = lowMask(ring)
+  const hm = highMask(ring)
+  if (ring.stride === 1) {
+    if (ring.bits < 32) for (let i = 0; i < words.length; i++) words[i] &= lm
+  } else for (let i = 1; i < words.length; i += 2) words[i] &= hm
+  return v
+}

@@ -1,0 +1,74 @@
+/**
+ * Who may import whom, as data. Folders are relative to the repository; the longest one that holds a file is its
+ * folder. A folder may always import itself.
+ *
+ * `values`: folders it may import anything from. `types`: folders it may only `import type` from; these vanish when
+ * the code runs. `packages`: what it must not import from outside the repository (see `FORBIDDEN`).
+ *
+ * Folders are listed from the bottom up, so an import always points to a folder that is higher in this file.
+ */
+
+/**
+ * @typedef {{ values: string[], types?: string[], forbid: string[] }} Row
+ */
+
+const primitives = ['core/errors', 'core/ring', 'core/kernels']
+const engine = [...primitives, 'core/ot', 'core/garble', 'core/he', 'core/channel', 'core/network', 'core/ledger']
+const models = ['core/errors', 'core/network']
+const curation = ['core/architectures', 'core/datasets', 'core/training', 'core/linearize', 'core/search', 'core/formats']
+const computing = [...engine, 'core/protocol', ...curation]
+
+/** Names for the sets of outside packages that a folder must not import. */
+export const FORBIDDEN = {
+  /** core runs without a window. */
+  desktop: { packages: ['electron', 'svelte'], why: 'core computes without Electron, a DOM or Svelte' },
+  /** The renderer runs in a browser, the preload in Electron's sandbox. */
+  node: { packages: ['node:*', 'better-sqlite3'], why: 'it runs in a browser sandbox, without Node or SQLite' },
+  electron: { packages: ['electron'], why: 'it must also run in an ordinary browser' },
+  svelte: { packages: ['svelte'], why: 'only the renderer draws' },
+}
+
+/** @type {Record<string, Row>} */
+export const IMPORT_TABLE = {
+  // Plain JavaScript that runs before anything is installed.
+  'core/setup': { values: [], forbid: ['desktop'] },
+  'core/errors': { values: [], forbid: ['desktop'] },
+  'core/ring': { values: ['core/errors'], forbid: ['desktop'] },
+  'core/kernels': { values: ['core/errors', 'core/ring'], forbid: ['desktop'] },
+  'core/ot': { values: primitives, types: ['core/channel', 'core/network'], forbid: ['desktop'] },
+  'core/garble': { values: primitives, types: ['core/network'], forbid: ['desktop'] },
+  // HE works on the steps and parameters of a plan; it needs their types, never the code that makes them.
+  'core/he': { values: primitives, types: ['core/network'], forbid: ['desktop'] },
+  'core/channel': { values: primitives, forbid: ['desktop'] },
+  'core/network': { values: ['core/errors', 'core/ring'], forbid: ['desktop'] },
+  'core/ledger': { values: ['core/errors'], forbid: ['desktop'] },
+  'core/protocol': { values: engine, forbid: ['desktop'] },
+  'core/architectures': { values: models, forbid: ['desktop'] },
+  'core/datasets': { values: [...models, ...curation.slice(0, 1)], forbid: ['desktop'] },
+  'core/training': { values: [...models, ...curation.slice(0, 2)], forbid: ['desktop'] },
+  'core/linearize': { values: [...models, ...curation.slice(0, 3)], forbid: ['desktop'] },
+  'core/search': { values: [...models, ...curation.slice(0, 4)], forbid: ['desktop'] },
+  'core/formats': { values: [...models, ...curation.slice(0, 5)], forbid: ['desktop'] },
+  'core/zoo': { values: computing, forbid: ['desktop'] },
+  'core/jobs': { values: [...computing, 'core/zoo'], forbid: ['desktop'] },
+  'core/api': { values: [...computing, 'core/zoo', 'core/jobs'], forbid: ['desktop'] },
+  // What api offers to code that runs in a browser: constants and pure functions.
+  'core/api/data': { values: ['core/errors'], types: ['core/api', 'core/network', 'core/ledger'], forbid: ['desktop', 'node'] },
+  'core/cli': { values: [...computing, 'core/zoo', 'core/jobs', 'core/api', 'core/api/data'], forbid: ['desktop'] },
+  'electron/preload': { values: [], types: ['core/api', 'core/api/data'], forbid: ['node', 'svelte'] },
+  electron: {
+    values: [...computing, 'core/zoo', 'core/jobs', 'core/api', 'core/api/data', 'core/cli'],
+    types: ['electron/preload'],
+    forbid: ['svelte'],
+  },
+  renderer: { values: ['core/api/data', 'core/errors'], types: ['core/api'], forbid: ['node', 'electron'] },
+}
+
+/**
+ * Single files that may import more: programs that wire folders together and that nothing imports.
+ * @type {Record<string, string[]>}
+ */
+export const ENTRY_POINTS = {
+  // Trains the bundled model and writes it as a model folder.
+  'core/training/digits/main.ts': ['core/formats'],
+}

@@ -1,0 +1,180 @@
+/**
+ * Argument checks shared by both implementations, so that a wrong call fails with the same words on every machine.
+ * The native code checks again before it touches memory; these checks are the ones people read.
+ */
+import type { ConvGeometry } from '../ring/geometry.ts'
+import { convOutput } from '../ring/geometry.ts'
+import {
+  GATE_AND,
+  GATE_NOT,
+  GATE_XOR,
+  type Circuit,
+  type EvaluateInput,
+  type GarbleContext,
+  type GarbleInput,
+} from './interface.ts'
+
+/** Largest side, kernel, stride, padding or channel count of a convolution; keeps every product below 2^53. */
+const MAX_EXTENT = 2 ** 20
+/** Most words that one call may return. */
+const MAX_OUTPUT_WORDS = 2 ** 31
+
+/** Throws unless `value` is an integer in [low, high]. */
+export function checkInteger(name: string, value: number, low: number, high = Number.MAX_SAFE_INTEGER): void {
+  if (!Number.isSafeInteger(value) || value < low || value > high) {
+    throw new RangeError(`${name} must be an integer from ${low} to ${high}, got ${value}`)
+  }
+}
+
+/** Throws unless `value` is a Uint8Array of exactly `length` bytes. */
+export function checkBytes(name: string, value: Uint8Array, length: number): void {
+  if (!(value instanceof Uint8Array)) throw new TypeError(`${name} must be a Uint8Array`)
+  if (value.length !== length) throw new RangeError(`${name} must have ${length} bytes, got ${value.length}`)
+}
+
+function checkWords(name: string, value: Uint32Array, length: number): void {
+  if (!(value instanceof Uint32Array)) throw new TypeError(`${name} must be a Uint32Array`)
+  if (value.length !== length) throw new RangeError(`${name} must have ${length} words, got ${value.length}`)
+}
+
+function checkSigned(name: string, value: Int32Array, length: number): void {
+  if (!(value instanceof Int32Array)) throw new TypeError(`${name} must be an Int32Array`)
+  if (value.length !== length) throw new RangeError(`${name} must have ${length} values, got ${value.length}`)
+}
+
+function checkStride(stride: number): void {
+  if (stride !== 1 && stride !== 2) throw new RangeError(`stride must be 1 or 2 words, got ${stride}`)
+}
+
+/** Bytes of one wire of a packed bit array over n instances. */
+export function packedRow(n: number): number {
+  return Math.ceil(n / 8)
+}
+
+/** Throws unless gates are known, in topological order and numbered as {@link Circuit} says. */
+export function checkCircuit(circuit: Circuit): void {
+  const { gates, outputs } = circuit
+  checkInteger('circuit.garblerInputs', circuit.garblerInputs, 0, 2 ** 30)
+  checkInteger('circuit.evaluatorInputs', circuit.evaluatorInputs, 0, 2 ** 30)
+  if (!(gates instanceof Int32Array)) throw new TypeError('circuit.gates must be an Int32Array')
+  if (!(outputs instanceof Int32Array)) throw new TypeError('circuit.outputs must be an Int32Array')
+  if (gates.length % 4 !== 0) throw new RangeError(`circuit.gates must hold quadruples, got ${gates.length} numbers`)
+  const inputs = circuit.garblerInputs + circuit.evaluatorInputs
+  let ands = 0
+  for (let g = 0; g < gates.length / 4; g++) {
+    const [op, a, b, out] = [gates[4 * g], gates[4 * g + 1], gates[4 * g + 2], gates[4 * g + 3]]
+    if (op !== GATE_XOR && op !== GATE_AND && op !== GATE_NOT) {
+      throw new RangeError(`circuit.gates: gate ${g} has unknown opcode ${op}`)
+    }
+    if (out !== inputs + g) throw new RangeError(`circuit.gates: gate ${g} must write wire ${inputs + g}, not ${out}`)
+    if (a < 0 || a >= out || (op !== GATE_NOT && (b < 0 || b >= out))) {
+      throw new RangeError(`circuit.gates: gate ${g} reads a wire that is not computed before it (${a}, ${b})`)
+    }
+    if (op === GATE_AND) ands++
+  }
+  if (circuit.andGates !== ands) throw new RangeError(`circuit.andGates must be ${ands}, got ${circuit.andGates}`)
+  const wires = inputs + gates.length / 4
+  if (circuit.wires !== wires) throw new RangeError(`circuit.wires must be ${wires}, got ${circuit.wires}`)
+  for (const wire of outputs) {
+    if (wire < 0 || wire >= wires) throw new RangeError(`circuit.outputs: no wire ${wire} among ${wires}`)
+  }
+}
+
+function checkContext(context: GarbleContext): void {
+  checkCircuit(context.circuit)
+  checkInteger('instances', context.instances, 0, 2 ** 30)
+  checkBytes('start', context.start, 16)
+  const tweaks = 2 * context.circuit.andGates * context.instances
+  checkInteger('firstTweak', context.firstTweak, 0, Number.MAX_SAFE_INTEGER - tweaks)
+}
+
+export function checkGarble(input: GarbleInput): void {
+  checkContext(input)
+  const { circuit, instances } = input
+  checkBytes('delta', input.delta, 16)
+  if ((input.delta[0] & 1) === 0) throw new RangeError('delta must have its colour bit (bit 0 of byte 0) set')
+  checkBytes('garblerZero', input.garblerZero, circuit.garblerInputs * instances * 16)
+  checkBytes('evaluatorZero', input.evaluatorZero, circuit.evaluatorInputs * instances * 16)
+}
+
+export function checkEvaluate(input: EvaluateInput): void {
+  checkContext(input)
+  const { circuit, instances } = input
+  checkBytes('garblerLabels', input.garblerLabels, circuit.garblerInputs * instances * 16)
+  checkBytes('evaluatorLabels', input.evaluatorLabels, circuit.evaluatorInputs * instances * 16)
+  checkBytes('tables', input.tables, circuit.andGates * instances * 32)
+}
+
+export function checkExpandLabels(key: Uint8Array, firstBlock: number, count: number): void {
+  checkBytes('key', key, 16)
+  checkInteger('count', count, 0, 2 ** 40)
+  checkInteger('firstBlock', firstBlock, 0, Number.MAX_SAFE_INTEGER - count)
+}
+
+export function checkSelectLabels(
+  zero: Uint8Array,
+  bits: Uint8Array,
+  wires: number,
+  instances: number,
+  delta: Uint8Array,
+): void {
+  checkInteger('wires', wires, 0, 2 ** 30)
+  checkInteger('instances', instances, 0, 2 ** 30)
+  checkBytes('zero', zero, wires * instances * 16)
+  checkBytes('bits', bits, wires * packedRow(instances))
+  checkBytes('delta', delta, 16)
+}
+
+export function checkTranspose(matrix: Uint8Array, n: number): void {
+  checkInteger('n', n, 0, 2 ** 40)
+  if (n % 128 !== 0) throw new RangeError(`n must be a multiple of 128, got ${n}`)
+  checkBytes('matrix', matrix, n * 16)
+}
+
+function checkBits(stride: number, n: number, bits: number): void {
+  checkStride(stride)
+  checkInteger('n', n, 0, 2 ** 31)
+  checkInteger('bits', bits, 1, 32 * stride)
+}
+
+export function checkSliceBits(words: Uint32Array, stride: number, n: number, bits: number): void {
+  checkBits(stride, n, bits)
+  checkWords('words', words, n * stride)
+}
+
+export function checkJoinBits(sliced: Uint8Array, stride: number, n: number, bits: number): void {
+  checkBits(stride, n, bits)
+  checkBytes('sliced', sliced, bits * packedRow(n))
+}
+
+export function checkConv(words: Uint32Array, stride: number, weights: Int32Array, g: ConvGeometry): void {
+  checkStride(stride)
+  for (const side of ['inChannels', 'inHeight', 'inWidth', 'outChannels', 'kernelHeight', 'kernelWidth'] as const) {
+    checkInteger(`geometry.${side}`, g[side], 1, MAX_EXTENT)
+  }
+  checkInteger('geometry.stride', g.stride, 1, MAX_EXTENT)
+  checkInteger('geometry.padding', g.padding, 0, MAX_EXTENT)
+  checkInteger('geometry.groups', g.groups, 1, MAX_EXTENT)
+  if (g.inChannels % g.groups !== 0 || g.outChannels % g.groups !== 0) {
+    throw new RangeError(`geometry.groups must divide both channel counts, got ${g.groups}`)
+  }
+  const { height, width } = convOutput(g)
+  if (height < 1 || width < 1) throw new RangeError('geometry: the kernel is larger than the padded image')
+  checkInteger('geometry: output words', g.outChannels * height * width * stride, 1, MAX_OUTPUT_WORDS)
+  checkWords('words', words, g.inChannels * g.inHeight * g.inWidth * stride)
+  checkSigned('weights', weights, g.outChannels * (g.inChannels / g.groups) * g.kernelHeight * g.kernelWidth)
+}
+
+export function checkMatvec(
+  words: Uint32Array,
+  stride: number,
+  weights: Int32Array,
+  rows: number,
+  cols: number,
+): void {
+  checkStride(stride)
+  checkInteger('rows', rows, 1, 2 ** 30)
+  checkInteger('cols', cols, 1, 2 ** 30)
+  checkWords('words', words, cols * stride)
+  checkSigned('weights', weights, rows * cols)
+}

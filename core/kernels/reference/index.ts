@@ -1,0 +1,21 @@
+/** The TypeScript kernels: what the native ones must equal byte for byte, and what runs where there is no compiler. */
+import type { Kernels } from '../interface.ts'
+import { joinBits, sliceBits } from './bits.ts'
+import { conv2d, matvec } from './conv.ts'
+import { evaluate } from './evaluate.ts'
+import { garble } from './garble.ts'
+import { expandLabels, selectLabels } from './labels.ts'
+import { transpose128 } from './transpose.ts'
+
+export const referenceKernels: Kernels = Object.freeze({
+  name: 'reference',
+  garble,
+  evaluate,
+  expandLabels,
+  selectLabels,
+  transpose128,
+  sliceBits,
+  joinBits,
+  conv2d,
+  matvec,
+})

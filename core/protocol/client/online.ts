@@ -1,0 +1,130 @@
+/**
+ * The client's online phase: burn the package, send the masked image, evaluate circuits, learn the answer.
+ */
+import { MESSAGES } from '../../channel/messages.ts'
+import { decodeOutputs, evaluateChunk, transferCount, type Chunk } from '../../garble/session.ts'
+import type { RevealStep } from '../../network/plan.ts'
+import { pack, packedBytes, unpack } from '../../ring/packing.ts'
+import type { RingVector } from '../../ring/ring.ts'
+import { add, fromSigned, sub, toSigned } from '../../ring/vector.ts'
+import { gcBatches, isNonLinear, type GcBatch, type NonLinearStep } from '../batches.ts'
+import { place, type Place } from '../link.ts'
+import { ringOf } from '../local.ts'
+import { chunkBytes, ID_BYTES } from '../sizes.ts'
+import type { PackageReader } from '../store/store.ts'
+import { decodeWords, wordBytes } from '../store/words.ts'
+import { Request, requestPayload } from '../wire.ts'
+import type { ClientContext } from './context.ts'
+
+/** What the client learns. */
+export interface Answer {
+  /** Index of the largest logit (lowest index on ties). */
+  readonly label: number
+  /** Integer logits at the scale of the last value; absent when the model reveals only the label. */
+  readonly logits?: Float64Array
+}
+
+/** Runs one inference on a quantised image (signed integers at the scale of the plan's first value). */
+export async function infer(context: ClientContext, id: string, image: Float64Array): Promise<Answer> {
+  const { link, store, plan } = context
+  const [first] = plan.values
+  if (image.length !== first.length) {
+    throw new RangeError(`the network takes ${first.length} numbers, got ${image.length}`)
+  }
+  context.checkPackage(await store.meta(id))
+  // Burned durably here, before the first online byte.
+  const reader = await link.work(place('online'), 'share', () => store.take(id))
+  try {
+    const idBytes = Buffer.from(id, 'hex')
+    await link.send(place('online'), MESSAGES.request, requestPayload(Request.online, idBytes))
+    await link.receive(place('online'), MESSAGES.onlineAccept, ID_BYTES)
+    const start = await reader.read('head', 16)
+    const mask = decodeWords(ringOf(first), first.length, await reader.read('head', wordBytes(first)))
+    const reveal = plan.steps[plan.steps.length - 1] as RevealStep
+    const last = plan.values[reveal.input]
+    const lastShare = decodeWords(ringOf(last), last.length, await reader.read('head', wordBytes(last)))
+    const masked = await link.work(place('online'), 'share', () => pack(sub(fromSigned(ringOf(first), image), mask)))
+    await link.send(place('online'), MESSAGES.maskedInput, masked)
+    const answer = await evaluateSteps(context, reader, start, lastShare)
+    await link.send(place('online'), MESSAGES.onlineEnd, idBytes)
+    return answer
+  } finally {
+    await reader.close()
+  }
+}
+
+async function evaluateSteps(
+  context: ClientContext,
+  reader: PackageReader,
+  start: Uint8Array,
+  lastShare: RingVector,
+): Promise<Answer> {
+  const { link, plan } = context
+  for (const [index, step] of plan.steps.entries()) {
+    if (!isNonLinear(step)) continue
+    const where = place('online', index, step.id)
+    if (step.op === 'reveal' && step.kind === 'logits') {
+      const bytes = await link.receive(where, MESSAGES.logitShare, packedBytes(lastShare.ring, lastShare.length))
+      return await link.work(where, 'share', () => {
+        const logits = toSigned(add(lastShare, unpack(lastShare.ring, lastShare.length, bytes)))
+        return { logits, label: argmax(logits) }
+      })
+    }
+    const outputs = await evaluateStep(context, where, step, reader, start)
+    // One instance: each output bit of the argmax has a byte of its own.
+    if (step.op === 'reveal') return { label: outputs[0].reduce((label, bit, i) => label + bit * 2 ** i, 0) }
+    context.progress({ phase: 'online', step: step.id, what: 'evaluated' })
+  }
+  throw new Error('the plan does not end by revealing')
+}
+
+/** Evaluates every chunk of a step; colours go back unless the step reveals, in which case they are returned. */
+async function evaluateStep(
+  context: ClientContext,
+  where: Place,
+  step: NonLinearStep,
+  reader: PackageReader,
+  start: Uint8Array,
+): Promise<Uint8Array[]> {
+  const { link, plan, kernels } = context
+  const outputs: Uint8Array[] = []
+  // Colours are sent while later chunks arrive; what is queued is bounded by one step's colour bits.
+  const sends: Promise<void>[] = []
+  for (const batch of gcBatches(plan, step)) {
+    for (const chunk of batch.chunks) {
+      const garblerLabels = await link.receive(where, MESSAGES.labels, chunkBytes.labels(batch, chunk))
+      const colours = await link.work(where, 'gc', async () => {
+        const tables = await reader.read('tables', chunkBytes.tables(batch, chunk))
+        const evaluatorLabels = await reader.read('labels', transferCount(batch.circuit, chunk) * 16)
+        return evaluateChunk(kernels, batch.circuit, chunk, { start, tables, evaluatorLabels, garblerLabels })
+      })
+      if (step.op === 'reveal') outputs.push(await decodeReveal(context, batch, chunk, colours, reader))
+      else {
+        const sent = link.send(where, MESSAGES.colours, colours)
+        sent.catch(() => undefined) // reported by Promise.all below, or by a receive that fails first
+        sends.push(sent)
+      }
+    }
+  }
+  await Promise.all(sends)
+  return outputs
+}
+
+/** Output bits of a circuit that reveals to the client, by the decode bits that came with its tables. */
+async function decodeReveal(
+  context: ClientContext,
+  batch: GcBatch,
+  chunk: Chunk,
+  colours: Uint8Array,
+  reader: PackageReader,
+): Promise<Uint8Array> {
+  const decode = await reader.read('decode', chunkBytes.outputs(batch, chunk))
+  return decodeOutputs(batch.circuit, chunk, decode, colours)
+}
+
+/** Index of the largest number, the lowest on ties. */
+export function argmax(numbers: ArrayLike<number>): number {
+  let best = 0
+  for (let i = 1; i < numbers.length; i++) if (numbers[i] > numbers[best]) best = i
+  return best
+}

@@ -1,0 +1,144 @@
+/**
+ * The server's offline phase: answers under HE, then OT and garbled circuits, one package at a time.
+ */
+import { randomBytes } from 'node:crypto'
+import { MESSAGES } from '../../channel/messages.ts'
+import { garbleChunk, transferCount, type Garbler } from '../../garble/session.ts'
+import { publicKeyFor, type ServerContext } from './context.ts'
+import { uploadBytes } from '../../he/parameters.ts'
+import { tilingCounts } from '../../he/tiling.ts'
+import type { LinearStep } from '../../network/plan.ts'
+import { packageServerStart } from '../../ot/bootstrap.ts'
+import { CotSender } from '../../ot/extension.ts'
+import { unpack } from '../../ring/packing.ts'
+import { derive, freshSeed } from '../../ring/prg.ts'
+import { gcBatches, isNonLinear, splitActivation, type GcBatch, type NonLinearStep } from '../batches.ts'
+import { place, type Place } from '../link.ts'
+import { ringOf } from '../local.ts'
+import { chunkBytes, heOf, ID_BYTES } from '../sizes.ts'
+import type { PackageWriter } from '../store/store.ts'
+import { encodeWords } from '../store/words.ts'
+import { packageId } from '../wire.ts'
+
+/** Labels under which the server derives its secrets from a package seed. */
+export const answerMaskLabel = (step: string): string => `answer mask ${step}`
+
+/** Key of the labels of the garbler's own inputs. */
+export const labelKey = (seed: Uint8Array): Uint8Array => derive(seed, 'garbler labels', 16)
+
+/** Serves one offline request and stores the package; returns its id and seed. */
+export async function servePrepare(
+  context: ServerContext,
+  clientNonce: Uint8Array,
+): Promise<{ id: string; seed: Uint8Array }> {
+  const { link, store } = context
+  const nonce = new Uint8Array(randomBytes(ID_BYTES))
+  const start = new Uint8Array(randomBytes(16))
+  const id = packageId(clientNonce, nonce)
+  const accept = new Uint8Array([...nonce, ...start])
+  await link.send(place('offline'), MESSAGES.offlineAccept, accept)
+  const seed = freshSeed()
+  const writer = await store.create(context.packageMeta(id))
+  try {
+    await writer.append('head', seed)
+    for (const [index, step] of context.plan.steps.entries()) {
+      if (step.op === 'linear') await answerLinear(context, place('offline', index, step.id), step, seed, writer)
+    }
+    await serveNonLinear(context, id, start, seed, writer)
+    const named = await link.receive(place('offline'), MESSAGES.offlineEnd, ID_BYTES)
+    if (!Buffer.from(id, 'hex').equals(named)) throw new Error('the client finished another package')
+    await link.work(place('offline'), 'share', () => writer.finish())
+  } catch (error) {
+    await writer.discard()
+    throw error
+  }
+  await link.send(place('offline'), MESSAGES.offlineConfirm, Buffer.from(id, 'hex'))
+  return { id, seed }
+}
+
+/** Receives the encrypted inputs of one layer, answers, and keeps the server's share. */
+async function answerLinear(
+  context: ServerContext,
+  where: Place,
+  step: LinearStep,
+  seed: Uint8Array,
+  writer: PackageWriter,
+): Promise<void> {
+  const { link, plan, he } = context
+  const parameters = heOf(plan, step)
+  const counts = tilingCounts(step.geometry, step.tiling, parameters.polyDegree)
+  const inputs: Uint8Array[] = []
+  for (let i = 0; i < counts.inputs; i++) {
+    inputs.push(await link.receive(where, MESSAGES.heUpload, uploadBytes(parameters)))
+  }
+  const weights = context.secret.weights.get(step.id)
+  if (weights === undefined) throw new Error(`step ${step.id} has no weights`)
+  const { answers, share } = await link.work(where, 'he', () =>
+    he.evaluate(parameters, publicKeyFor(context, parameters), step, {
+      weights,
+      inputs,
+      maskKey: derive(seed, answerMaskLabel(step.id), 16),
+    }),
+  )
+  await writer.append('linear', encodeWords(share))
+  for (const answer of answers) await link.send(where, MESSAGES.heAnswer, answer)
+  context.progress({ phase: 'offline', step: step.id, what: 'answered' })
+}
+
+async function serveNonLinear(
+  context: ServerContext,
+  id: string,
+  start: Uint8Array,
+  seed: Uint8Array,
+  writer: PackageWriter,
+): Promise<void> {
+  const { link, plan, kernels } = context
+  const { message, own } = await link.work(place('offline'), 'ot', () =>
+    packageServerStart(kernels, context.pairing, Buffer.from(id, 'hex'), seed),
+  )
+  await writer.append('head', own.delta)
+  await writer.append('head', start)
+  await link.send(place('offline'), MESSAGES.otBootstrap, message)
+  const cot = new CotSender(kernels, own.delta, own.seeds)
+  const garbler: Garbler = { delta: own.delta, start, labelKey: labelKey(seed) }
+  for (const [index, step] of plan.steps.entries()) {
+    if (!isNonLinear(step)) continue
+    const where = place('offline', index, step.id)
+    if (step.op === 'activation') {
+      const { linear } = splitActivation(plan, step)
+      const to = ringOf(plan.values[step.output])
+      if (linear.length > 0) {
+        const bytes = Math.ceil((to.bits * linear.length) / 8)
+        const correction = unpack(to, linear.length, await link.receive(where, MESSAGES.delta, bytes))
+        await writer.append('nonlinear', encodeWords(correction))
+      }
+    }
+    for (const batch of gcBatches(plan, step)) {
+      await garbleBatch(context, where, step, batch, garbler, cot, writer)
+    }
+    context.progress({ phase: 'offline', step: step.id, what: 'garbled' })
+  }
+}
+
+/** Garbles a batch chunk by chunk as the client's OT messages arrive. */
+async function garbleBatch(
+  context: ServerContext,
+  where: Place,
+  step: NonLinearStep,
+  batch: GcBatch,
+  garbler: Garbler,
+  cot: CotSender,
+  writer: PackageWriter,
+): Promise<void> {
+  const { link, kernels } = context
+  for (const chunk of batch.chunks) {
+    const extension = await link.receive(where, MESSAGES.otExtension, chunkBytes.otExtension(batch, chunk))
+    const zero = await link.work(where, 'ot', () => cot.extend(transferCount(batch.circuit, chunk), extension))
+    const { tables, decode } = await link.work(where, 'gc', () =>
+      garbleChunk(kernels, garbler, batch.circuit, chunk, zero),
+    )
+    await link.send(where, MESSAGES.tables, tables)
+    if (step.op === 'reveal') await link.send(where, MESSAGES.decodeBits, decode)
+    else await writer.append('nonlinear', decode)
+  }
+}

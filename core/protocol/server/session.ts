@@ -1,0 +1,189 @@
+/**
+ * One connected client, from its greeting until it leaves.
+ */
+import { MESSAGES } from '../../channel/messages.ts'
+import type { Channel } from '../../channel/channel.ts'
+import { HEADER_BYTES } from '../../channel/frames.ts'
+import { AdytonError } from '../../errors/errors.ts'
+import { publicKeyBytes } from '../../he/wire.ts'
+import type { HePool } from '../../he/pool.ts'
+import type { Kernels } from '../../kernels/interface.ts'
+import { Ledger, type LedgerData } from '../../ledger/ledger.ts'
+import type { LoweredModel } from '../../network/plan.ts'
+import { PAIRING_CLIENT_BYTES, pairingServerRespond } from '../../ot/bootstrap.ts'
+import type { Progress } from '../client/context.ts'
+import {
+  checkVersion,
+  clientHelloSchema,
+  encodeHello,
+  MAX_HELLO_BYTES,
+  parseHello,
+  PROTOCOL_VERSION,
+  sessionId,
+  type PublicCard,
+} from '../hello.ts'
+import { Link, place } from '../link.ts'
+import { mismatch } from '../mismatch.ts'
+import { REQUEST_BYTES } from '../sizes.ts'
+import type { PackageMeta, PackageStore } from '../store/store.ts'
+import { parseRequest, Request } from '../wire.ts'
+import type { ServerContext } from './context.ts'
+import { servePrepare } from './offline.ts'
+import { serveInfer } from './online.ts'
+
+/** What a server offers: one model, the same for every client. */
+export interface Offer {
+  readonly model: LoweredModel
+  /** Canonical bytes of the plan and their SHA-256 in hexadecimal. */
+  readonly planBytes: Uint8Array
+  readonly planDigest: string
+  /** Salted commitment to the weights, hexadecimal. */
+  readonly commitment: string
+  readonly card: PublicCard
+  readonly software: string
+}
+
+/** A request that was served. */
+export interface Served {
+  readonly phase: 'offline' | 'online'
+  readonly packageId: string
+  /** Seed of the package when it was made here and now; secret, for a simulator in local mode. */
+  readonly seed?: Uint8Array
+  readonly ledger: LedgerData
+}
+
+export interface ServerSessionOptions {
+  readonly channel: Channel
+  readonly peerFingerprint: string
+  readonly offer: Offer
+  readonly kernels: Kernels
+  readonly he: HePool
+  readonly store: PackageStore
+  readonly onProgress?: (done: Progress) => void
+  readonly onServed?: (served: Served) => void
+}
+
+/**
+ * Serves a client until it closes the connection. Rejects with the first error; the client has then been told the
+ * reason by an abort.
+ */
+export async function serveClient(options: ServerSessionOptions): Promise<void> {
+  const { channel } = options
+  try {
+    const context = await greet(options)
+    for (;;) {
+      const request = await nextRequest(options)
+      if (request === undefined) break
+      const phase = request.request === Request.offline ? 'offline' : 'online'
+      context.link.ledger.traffic(phase, '', 'share', 'received', HEADER_BYTES + REQUEST_BYTES)
+      const served =
+        phase === 'offline'
+          ? await servePrepare(context, request.bytes)
+          : await serveInfer(context, request.bytes).then(() => ({ id: Buffer.from(request.bytes).toString('hex') }))
+      const ledger = context.link.ledger.take()
+      const { id: packageId, ...secret } = served
+      options.onServed?.({ phase, packageId, ...secret, ledger })
+    }
+    await channel.close()
+  } catch (error) {
+    const { code, message } = describeForPeer(error)
+    await channel.abort(code, message)
+    throw error
+  }
+}
+
+/** A bug of ours is not described to the peer: its message may name what only the server knows. */
+function describeForPeer(error: unknown): { code: string; message: string } {
+  if (error instanceof AdytonError) return { code: error.code, message: error.message }
+  return { code: 'internal', message: 'the server failed; its log says why' }
+}
+
+async function nextRequest(options: ServerSessionOptions): Promise<ReturnType<typeof parseRequest> | undefined> {
+  const { type, index: step } = { type: MESSAGES.request, index: place('setup').index }
+  try {
+    return parseRequest(await options.channel.receive({ type, step, length: REQUEST_BYTES }))
+  } catch (error) {
+    if (error instanceof AdytonError && error.code === 'peer-closed') return undefined
+    throw error
+  }
+}
+
+/** Greeting, plan, HE public keys and base OT. */
+async function greet(options: ServerSessionOptions): Promise<ServerContext> {
+  const { offer, kernels, he, store } = options
+  const { plan, secret } = offer.model
+  const ledger = new Ledger()
+  const link = new Link(options.channel, ledger)
+  const setup = place('setup')
+  const theirs = await link.receive(setup, MESSAGES.clientHello, { min: 1, max: MAX_HELLO_BYTES })
+  const hello = parseHello(clientHelloSchema, theirs, 'client')
+  checkVersion(hello.protocol, 'client')
+  if (hello.planDigest !== null && hello.planDigest !== offer.planDigest) {
+    throw mismatch('model', 'the model that the client expects', hello.planDigest, 'the served one', offer.planDigest)
+  }
+  const ours = encodeHello({
+    protocol: PROTOCOL_VERSION,
+    software: offer.software,
+    planDigest: offer.planDigest,
+    planBytes: offer.planBytes.length,
+    commitment: offer.commitment,
+    card: offer.card,
+  })
+  await link.send(setup, MESSAGES.serverHello, ours)
+  if (!hello.havePlan) await link.send(setup, MESSAGES.plan, offer.planBytes)
+  const publicKeys = new Map<number, Uint8Array>()
+  for (const parameters of plan.he) {
+    const key = await link.receive(setup, MESSAGES.hePublicKey, publicKeyBytes(parameters))
+    publicKeys.set(parameters.plainBits, key)
+  }
+  const points = await link.receive(setup, MESSAGES.baseOtReceiver, PAIRING_CLIENT_BYTES)
+  const { message, pairing } = await link.work(setup, 'ot', () => pairingServerRespond(points, sessionId(theirs, ours)))
+  await link.send(setup, MESSAGES.baseOtSender, message)
+  return {
+    link,
+    plan,
+    secret,
+    kernels,
+    he,
+    store,
+    pairing,
+    publicKeys,
+    progress: (done) => options.onProgress?.(done),
+    packageMeta: (id) => packageMeta(id, 'server', options.peerFingerprint, offer),
+    checkPackage: (meta) => checkPackage(meta, options.peerFingerprint, offer),
+  }
+}
+
+/** Description of a package made in this session. */
+export function packageMeta(
+  id: string,
+  role: 'client' | 'server',
+  peer: string,
+  offer: { planDigest: string; commitment: string },
+): PackageMeta {
+  return {
+    id,
+    role,
+    peer,
+    planDigest: offer.planDigest,
+    commitment: offer.commitment,
+    protocol: PROTOCOL_VERSION,
+    created: new Date().toISOString(),
+  }
+}
+
+/** Refuses a package of another model, weights, release or peer, by name. */
+export function checkPackage(meta: PackageMeta, peer: string, offer: { planDigest: string; commitment: string }): void {
+  if (meta.protocol !== PROTOCOL_VERSION) {
+    throw new AdytonError('version-mismatch', `package ${meta.id} was made by protocol version ${meta.protocol}`)
+  }
+  if (meta.planDigest !== offer.planDigest) {
+    throw mismatch('model', `the model of package ${meta.id}`, meta.planDigest, 'the served one', offer.planDigest)
+  }
+  if (meta.commitment !== offer.commitment) {
+    throw mismatch('model', `the weights of package ${meta.id}`, meta.commitment, 'the served ones', offer.commitment)
+  }
+  if (meta.peer !== peer) {
+    throw new AdytonError('peer-untrusted', `package ${meta.id} was prepared with another peer`)
+  }
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    environment: 'node',
+    include: ['test/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    // Processes, not threads: native addons and WASM modules are not all safe to load into several threads.
+    pool: 'forks',
+    // The tests talk to themselves over sockets: more workers than cores only makes them wait for one another.
+    maxWorkers: 2,
+  },
+})
