@@ -1,5 +1,5 @@
 import tseslint from 'typescript-eslint'
-import { importTable } from './.eslint/import-rule.mjs'
+import { importTable } from './.eslint/import-rule.ts'
 
 const adyton = { rules: { 'import-table': importTable } }
 
@@ -59,10 +59,7 @@ export default tseslint.config(
         'error',
         { object: 'Math', property: 'random', message: 'Use node:crypto, or a seeded generator for training.' },
       ],
-      'no-restricted-globals': [
-        'error',
-        ...domGlobals.map((name) => ({ name, message: 'core runs without a DOM.' })),
-      ],
+      'no-restricted-globals': ['error', ...domGlobals.map((name) => ({ name, message: 'core runs without a DOM.' }))],
     },
   },
   {

@@ -142,7 +142,7 @@ async function writeOnce(path: string, text: string): Promise<void> {
     } catch (error) {
       const code = errorCode(error)
       if (code === 'EEXIST') return
-      // File systems with no hard links: the window for two processes is tiny, and both then read the same file.
+      // File systems with no hard links: of two processes that create at the same instant, the last one wins.
       if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS' && code !== 'EOPNOTSUPP') throw error
       await rename(draft, path)
     }

@@ -99,7 +99,10 @@ function parseHeader(file: string, head: Uint8Array): { shape: number[]; headerB
   const rank = head[3]
   if (head[2] !== TYPE_UBYTE) {
     const type = `0x${head[2].toString(16).padStart(2, '0')}`
-    throw new AdytonError('file-unsupported', `${file}: offset 2: element type ${type}, only 0x08 (unsigned bytes) is read`)
+    throw new AdytonError(
+      'file-unsupported',
+      `${file}: offset 2: element type ${type}, only 0x08 (unsigned bytes) is read`,
+    )
   }
   if (rank < 1 || rank > MAX_RANK) throw corrupt(file, `offset 3: rank ${rank}, expected 1 to ${MAX_RANK}`)
   const headerBytes = 4 + 4 * rank

@@ -45,7 +45,8 @@ export function loadMnist(directory: string, part: MnistPart): Mnist {
     )
   }
   const bad = labels.data.findIndex((label) => label >= MNIST_CLASSES)
-  if (bad >= 0) throw new AdytonError('file-corrupt', `${labelFile}: record ${bad}: label ${labels.data[bad]}, expected 0 to 9`)
+  if (bad >= 0)
+    throw new AdytonError('file-corrupt', `${labelFile}: record ${bad}: label ${labels.data[bad]}, expected 0 to 9`)
   return { images: images.data, labels: labels.data, count, shape: [1, MNIST_SIDE, MNIST_SIDE], classes: MNIST_CLASSES }
 }
 

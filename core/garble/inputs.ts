@@ -35,7 +35,8 @@ export function evaluatorBits(
  */
 export function choiceBits(bits: Uint8Array, wires: number, instances: number): Uint8Array {
   const row = Math.ceil(instances / 8)
-  if (bits.length !== wires * row) throw new RangeError(`bit array of ${wires * row} bytes expected, got ${bits.length}`)
+  if (bits.length !== wires * row)
+    throw new RangeError(`bit array of ${wires * row} bytes expected, got ${bits.length}`)
   if (instances % 8 === 0) return bits
   const out = new Uint8Array(Math.ceil((wires * instances) / 8))
   for (let w = 0; w < wires; w++) {

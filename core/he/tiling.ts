@@ -10,7 +10,7 @@
  * 54-bit primes; more primes scale all of them alike, so the choice does not depend on the parameters.
  */
 import type { ConvGeometry } from '../ring/geometry.ts'
-import { frame, groupBlocks, layoutOf, tileCount } from './layout.ts'
+import { frame, groupBlocks, layoutOf, resultCount, tileCount } from './layout.ts'
 import type { Tiling } from './types.ts'
 
 /** Uploads, products and answers of a step. */

@@ -2,7 +2,6 @@
 import {
   checkConv,
   checkEvaluate,
-  checkExpandLabels,
   checkGarble,
   checkJoinBits,
   checkMatvec,
@@ -11,12 +10,13 @@ import {
   checkTranspose,
 } from './check.ts'
 import type { GarbleOutput, Kernels } from './interface.ts'
+import { expandLabels } from './reference/labels.ts'
 
 /** Instruction sets of the addon, best last; each is its own translation unit. */
 export const INSTRUCTION_SETS = ['portable', 'avx2', 'vaes512'] as const
 export type InstructionSet = (typeof INSTRUCTION_SETS)[number]
 
-/** The addon's exports. Every call takes the number of an instruction set first and checks all lengths itself. */
+/** The addon's exports. `set` is a place in INSTRUCTION_SETS; every call checks all lengths itself. */
 export interface NativeAddon {
   /** Raised when the calls below change, so that a stale build is not used. */
   readonly abi: number
@@ -48,23 +48,13 @@ export interface NativeAddon {
     evaluatorLabels: Uint8Array,
     tables: Uint8Array,
   ): Uint8Array
-  expandLabels(set: number, key: Uint8Array, firstBlock: number, count: number): Uint8Array
-  selectLabels(
-    set: number,
-    zero: Uint8Array,
-    bits: Uint8Array,
-    wires: number,
-    instances: number,
-    delta: Uint8Array,
-  ): Uint8Array
-  transpose128(set: number, matrix: Uint8Array, n: number): Uint8Array
-  sliceBits(set: number, words: Uint32Array, stride: number, n: number, bits: number): Uint8Array
-  joinBits(set: number, sliced: Uint8Array, stride: number, n: number, bits: number): Uint32Array
+  selectLabels(wires: number, instances: number, zero: Uint8Array, bits: Uint8Array, delta: Uint8Array): Uint8Array
+  transpose128(n: number, matrix: Uint8Array): Uint8Array
+  sliceBits(stride: number, n: number, bits: number, words: Uint32Array): Uint8Array
+  joinBits(stride: number, n: number, bits: number, sliced: Uint8Array): Uint32Array
   conv2d(
     set: number,
-    words: Uint32Array,
     stride: number,
-    weights: Int32Array,
     inChannels: number,
     inHeight: number,
     inWidth: number,
@@ -74,14 +64,16 @@ export interface NativeAddon {
     convStride: number,
     padding: number,
     groups: number,
+    words: Uint32Array,
+    weights: Int32Array,
   ): Uint32Array
   matvec(
     set: number,
-    words: Uint32Array,
     stride: number,
-    weights: Int32Array,
     rows: number,
     cols: number,
+    words: Uint32Array,
+    weights: Int32Array,
   ): Uint32Array
 }
 
@@ -127,33 +119,29 @@ export function nativeKernels(addon: NativeAddon, instructionSet: InstructionSet
         input.tables,
       )
     },
-    expandLabels(key, firstBlock, count) {
-      checkExpandLabels(key, firstBlock, count)
-      return addon.expandLabels(set, key, firstBlock, count)
-    },
+    // AES-CTR under one key is what node:crypto is fast at already.
+    expandLabels,
     selectLabels(zero, bits, wires, instances, delta) {
       checkSelectLabels(zero, bits, wires, instances, delta)
-      return addon.selectLabels(set, zero, bits, wires, instances, delta)
+      return addon.selectLabels(wires, instances, zero, bits, delta)
     },
     transpose128(matrix, n) {
       checkTranspose(matrix, n)
-      return addon.transpose128(set, matrix, n)
+      return addon.transpose128(n, matrix)
     },
     sliceBits(words, stride, n, bits) {
       checkSliceBits(words, stride, n, bits)
-      return addon.sliceBits(set, words, stride, n, bits)
+      return addon.sliceBits(stride, n, bits, words)
     },
     joinBits(sliced, stride, n, bits) {
       checkJoinBits(sliced, stride, n, bits)
-      return addon.joinBits(set, sliced, stride, n, bits)
+      return addon.joinBits(stride, n, bits, sliced)
     },
     conv2d(words, stride, weights, g) {
       checkConv(words, stride, weights, g)
       return addon.conv2d(
         set,
-        words,
         stride,
-        weights,
         g.inChannels,
         g.inHeight,
         g.inWidth,
@@ -163,11 +151,13 @@ export function nativeKernels(addon: NativeAddon, instructionSet: InstructionSet
         g.stride,
         g.padding,
         g.groups,
+        words,
+        weights,
       )
     },
     matvec(words, stride, weights, rows, cols) {
       checkMatvec(words, stride, weights, rows, cols)
-      return addon.matvec(set, words, stride, weights, rows, cols)
+      return addon.matvec(set, stride, rows, cols, words, weights)
     },
   })
 }

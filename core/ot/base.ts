@@ -113,9 +113,9 @@ function randomPoint(): Point {
 }
 
 function derivePoint(bytes: Uint8Array): Point {
-  const derive = ristretto255_hasher.deriveToCurve
-  if (derive === undefined) throw new TypeError('this version of @noble/curves cannot derive ristretto255 elements')
-  return derive(bytes)
+  const point = ristretto255_hasher.deriveToCurve?.(bytes)
+  if (point === undefined) throw new TypeError('this version of @noble/curves cannot derive ristretto255 elements')
+  return point
 }
 
 /** H: a random oracle into the group, for the element in slot `slot` of transfer `i`. */

@@ -131,8 +131,11 @@ export function packageClientFinish(
   return pairs
 }
 
-/** One key a seed for this package only (HKDF-SHA-256). Both ends derive the same from the seeds they share. */
-function packageKeys(seeds: Uint8Array, packageId: Uint8Array, nonce: Uint8Array): Uint8Array {
+/**
+ * One key a seed for this package only (HKDF-SHA-256). Both ends derive the same from the seeds they share. Exported
+ * for the tests of what the server's message hides.
+ */
+export function packageKeys(seeds: Uint8Array, packageId: Uint8Array, nonce: Uint8Array): Uint8Array {
   const info = Buffer.concat([Buffer.from('adyton/1 package column'), packageId, nonce])
   const out = new Uint8Array(seeds.length)
   for (let at = 0; at < seeds.length; at += BLOCK_BYTES) {

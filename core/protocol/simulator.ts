@@ -2,8 +2,9 @@
  * The whole protocol without cryptography: given both parties' package seeds it repeats every share, so that the
  * private logits can be checked bit for bit. It follows the formulas of docs/protocol.md, not the sessions' code.
  */
-import { simulatedShare } from '../he/simulate.ts'
+import { stepMask } from '../he/mask.ts'
 import type { Kernels } from '../kernels/interface.ts'
+import { argmax } from '../network/fixed.ts'
 import type { ActivationStep, LoweredModel, MaxPoolStep, Plan } from '../network/plan.ts'
 import { derive } from '../ring/prg.ts'
 import type { RingVector } from '../ring/ring.ts'
@@ -22,7 +23,6 @@ import {
 import { ring } from '../ring/ring.ts'
 import { gcBatches, splitActivation } from './batches.ts'
 import { clientMasks } from './client/offline.ts'
-import { argmax } from './client/online.ts'
 import { biasVector, isLocal, ringOf, runLinear, runLocal } from './local.ts'
 import { answerMaskLabel } from './server/offline.ts'
 import { heOf } from './sizes.ts'
@@ -55,7 +55,7 @@ export function simulate(
     } else if (step.op === 'linear') {
       const weights = secret.weights.get(step.id)
       if (weights === undefined) throw new Error(`step ${step.id} has no weights`)
-      const mask = simulatedShare(heOf(plan, step), step, derive(serverSeed, answerMaskLabel(step.id), 16))
+      const mask = stepMask(heOf(plan, step), step, derive(serverSeed, answerMaskLabel(step.id), 16))
       client.set(step.output, sub(runLinear(kernels, plan, step, weights, get(client, step.input)), mask))
       const product = runLinear(kernels, plan, step, weights, get(server, step.input))
       server.set(step.output, add(add(product, mask), biasVector(plan, step, secret.biases.get(step.id))))

@@ -13,7 +13,7 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs'
 import { readdirSync, writeFileSync } from 'node:fs'
-import { homedir, hostname } from 'node:os'
+import { hostname } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
@@ -82,7 +82,11 @@ export function findProgram(names, searchPath = process.env.PATH ?? '') {
  */
 export async function acquireLock(directory, { patience = LOCK_PATIENCE_MS } = {}) {
   const owner = path.join(directory, 'owner.json')
-  const mine = JSON.stringify({ pid: process.pid, host: hostname(), nonce: `${process.pid}-${process.hrtime.bigint()}` })
+  const mine = JSON.stringify({
+    pid: process.pid,
+    host: hostname(),
+    nonce: `${process.pid}-${process.hrtime.bigint()}`,
+  })
   const started = Date.now()
   let anonymousSince = 0
   let told = false
@@ -100,7 +104,9 @@ export async function acquireLock(directory, { patience = LOCK_PATIENCE_MS } = {
     const dead = seen ? isDead(seen) : Date.now() - anonymousSince > LOCK_ANONYMOUS_MS
     if (dead && pushAside(directory, seen)) continue
     if (Date.now() - started > patience) {
-      throw new SetupError(`another setup has held ${directory} for too long; if none is running, delete that directory`)
+      throw new SetupError(
+        `another setup has held ${directory} for too long; if none is running, delete that directory`,
+      )
     }
     if (!told) log(`waiting for another setup (process ${seen?.pid ?? 'unknown'}) to finish`)
     told = true
@@ -189,7 +195,11 @@ function installPackages(root) {
     shell: process.platform === 'win32' && before.length === 0,
   })
   if (result.status !== 0) {
-    const why = result.error ? result.error.message : result.signal ? `signal ${result.signal}` : `exit ${result.status}`
+    const why = result.error
+      ? result.error.message
+      : result.signal
+        ? `signal ${result.signal}`
+        : `exit ${result.status}`
     throw new SetupError(
       `npm ci failed (${why}); its messages are above.\n` +
         '  It needs the npm registry (https://registry.npmjs.org or the one in your .npmrc) and about 500 MB of disk.\n' +
@@ -217,7 +227,7 @@ const findCompiler = () => findProgram([process.env.CXX, 'c++', 'g++', 'clang++'
 
 /** Digest of the native sources and their builder: what decides whether a failed build is worth another try. */
 function nativeFingerprint(root, compiler) {
-  const hash = createHash('sha256').update(`${compiler ?? 'no compiler'} ${process.platform} ${process.arch} ${homedir()}`)
+  const hash = createHash('sha256').update(`${compiler ?? 'no compiler'} ${process.platform} ${process.arch}`)
   const folder = path.join(root, 'core', 'kernels', 'native')
   const files = existsSync(folder) ? readdirSync(folder, { recursive: true, withFileTypes: true }) : []
   const sources = files
@@ -259,7 +269,8 @@ async function buildKernels(root, { mayInstall }) {
   }
   if (outcome.built) return
   log(`native kernels are not available, the slower portable ones are used: ${outcome.reason ?? 'no reason given'}`)
-  if (!compiler) log('to have them, install a C++ compiler (Debian and Ubuntu: apt-get install g++) and run: npm run setup')
+  if (!compiler)
+    log('to have them, install a C++ compiler (Debian and Ubuntu: apt-get install g++) and run: npm run setup')
   // Said once; the next try is when a source or the compiler changes.
   record(root, { nativeFailed: fingerprint })
 }

@@ -75,13 +75,23 @@ function wellFormed(circuit: Circuit): void {
 function check(
   circuit: Circuit,
   widths: { readonly garbler: readonly number[]; readonly evaluator: readonly number[] },
-  cases: readonly { readonly garbler: readonly number[]; readonly evaluator: readonly number[]; readonly want: number }[],
+  cases: readonly {
+    readonly garbler: readonly number[]
+    readonly evaluator: readonly number[]
+    readonly want: number
+  }[],
 ): void {
   const out = evaluatePlain(
     circuit,
     cases.length,
-    packInputs(cases.map((c) => c.garbler), widths.garbler),
-    packInputs(cases.map((c) => c.evaluator), widths.evaluator),
+    packInputs(
+      cases.map((c) => c.garbler),
+      widths.garbler,
+    ),
+    packInputs(
+      cases.map((c) => c.evaluator),
+      widths.evaluator,
+    ),
   )
   const got = unpackOutputs(out, cases.length, circuit.outputs.length)
   expect(got).toEqual(cases.map((c) => c.want))
@@ -147,7 +157,13 @@ describe('ReLU circuit', () => {
   })
 
   it('takes (l - 1) + (l - 1 - f) + (k - 1) ANDs when the result fits', () => {
-    for (const [l, f, k] of [[32, 12, 32], [32, 12, 59], [24, 8, 24], [59, 20, 59], [20, 0, 37]]) {
+    for (const [l, f, k] of [
+      [32, 12, 32],
+      [32, 12, 59],
+      [24, 8, 24],
+      [59, 20, 59],
+      [20, 0, 37],
+    ]) {
       expect(reluCircuit({ l, shift: f, outBits: k }).andGates).toBe(l - 1 + (l - 1 - f) + (k - 1))
     }
     // The figure of the protocol notes.

@@ -1,4 +1,5 @@
 /** Base OT: the receiver gets the keys of its choices and no other, and malformed group elements are refused. */
+import { ristretto255 } from '@noble/curves/ed25519.js'
 import { beforeAll, describe, expect, it } from 'vitest'
 import {
   BASE_COUNT,
@@ -73,6 +74,19 @@ describe('base OT', () => {
     stranger.forEach((key, i) => expect(sender.keys[i].map(hex)).not.toContain(hex(key)))
   })
 
+  it('gives no key to a receiver that knows the logarithms of both elements', () => {
+    // Without the hash of the other element this receiver would hold both keys of every transfer.
+    const scalars = Array.from({ length: 2 * BASE_COUNT }, (_, i) => BigInt(i) + 2n)
+    const message = new Uint8Array(Buffer.concat(scalars.map((a) => ristretto255.Point.BASE.multiply(a).toBytes())))
+    const answer = baseSenderRespond(message, sid)
+    for (const c of [0, 1]) {
+      const own = scalars.filter((_, i) => i % 2 === c)
+      const state = { choices: new Uint8Array(16).fill(c === 1 ? 0xff : 0), sid, scalars: own, message }
+      const keys = baseReceiverFinish(state, answer.message)
+      keys.forEach((key, i) => expect(answer.keys[i].map(hex)).not.toContain(hex(key)))
+    }
+  })
+
   it('refuses wrong lengths, strings that encode no element, and the identity', () => {
     const { message, state } = receiver
     expect(refused(() => baseSenderRespond(message.subarray(1), sid))).toBe('payload-invalid')
@@ -83,7 +97,10 @@ describe('base OT', () => {
       ['not reduced', new Uint8Array(32).fill(0xff)],
       ['negative', Uint8Array.of(1, ...new Uint8Array(31))],
       // RFC 9496, appendix A.3: non-square x^2.
-      ['no square', Uint8Array.from(Buffer.from('26948d35ca62e643e26a83177332e6b6afeb9d08e4268b650f1f5bbd8d81d371', 'hex'))],
+      [
+        'no square',
+        Uint8Array.from(Buffer.from('26948d35ca62e643e26a83177332e6b6afeb9d08e4268b650f1f5bbd8d81d371', 'hex')),
+      ],
     ]
     for (const [what, point] of bad) {
       for (const slot of [0, 1, 255]) {

@@ -27,7 +27,9 @@ describe.each(everyKernels())('OT extension, %s kernels', (_, kernels) => {
       expect([q.length, labels.length]).toEqual([16 * n, 16 * n])
       expect(wrongTransfers(q, labels, choices, seeds.delta)).toEqual([])
       // Labels are pseudorandom: none twice.
-      expect(new Set(Array.from({ length: n }, (_v, j) => Buffer.from(q).toString('hex', 16 * j, 16 * j + 16))).size).toBe(n)
+      expect(
+        new Set(Array.from({ length: n }, (_v, j) => Buffer.from(q).toString('hex', 16 * j, 16 * j + 16))).size,
+      ).toBe(n)
     }
   })
 })
@@ -90,7 +92,12 @@ describe('OT extension', () => {
         expect(Math.abs(z)).toBeLessThan(6)
         // The control: with the stream that the sender lacks taken off as well, the choices lie open.
         const other = column(i, (1 - bitAt(seeds.delta, i)) as 0 | 1, n / 8)
-        expect(agreement(unmasked.map((v, at) => v ^ other[at]), choices)).toBeGreaterThan(50)
+        expect(
+          agreement(
+            unmasked.map((v, at) => v ^ other[at]),
+            choices,
+          ),
+        ).toBeGreaterThan(50)
       }
     }
     // The control of the first statistic: bare choices are far from uniform bytes.

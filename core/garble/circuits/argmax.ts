@@ -54,7 +54,6 @@ export function argmaxCircuit({ l, classes }: ArgmaxParameters): Circuit {
 
 /** AND gates of {@link argmaxCircuit}: additions, comparisons, winners' values (but the last), winners' indices. */
 export function argmaxAndGates({ l, classes }: ArgmaxParameters): number {
-  const indices = (n: number): number =>
-    n === 1 ? 0 : indices(split(n)) + indices(n - split(n)) + Math.log2(split(n))
+  const indices = (n: number): number => (n === 1 ? 0 : indices(split(n)) + indices(n - split(n)) + Math.log2(split(n)))
   return classes * (l - 1) + (classes - 1) * l + (classes - 2) * l + indices(classes)
 }

@@ -22,7 +22,12 @@ export class CircuitBuilder {
   readonly #gates: number[] = []
 
   constructor(garblerInputs: number, evaluatorInputs: number) {
-    if (!Number.isInteger(garblerInputs) || !Number.isInteger(evaluatorInputs) || garblerInputs < 0 || evaluatorInputs < 0) {
+    if (
+      !Number.isInteger(garblerInputs) ||
+      !Number.isInteger(evaluatorInputs) ||
+      garblerInputs < 0 ||
+      evaluatorInputs < 0
+    ) {
       throw new RangeError(`input counts must be non-negative integers, got ${garblerInputs} and ${evaluatorInputs}`)
     }
     this.#garblerInputs = garblerInputs
@@ -96,7 +101,11 @@ export class CircuitBuilder {
 
   /** (a - b) mod 2^width with width = a.length = b.length: a + not b + 1, for one AND a bit but the last. */
   sub(a: Word, b: Word): Word {
-    return this.add(a, this.#sameWidth(a, b).map((w) => this.not(w)), ONE)
+    return this.add(
+      a,
+      this.#sameWidth(a, b).map((w) => this.not(w)),
+      ONE,
+    )
   }
 
   /** a > b as unsigned numbers. One AND a bit: the carry of a + not b. */

@@ -3,6 +3,7 @@
  */
 import { MESSAGES } from '../../channel/messages.ts'
 import { decodeOutputs, evaluateChunk, transferCount, type Chunk } from '../../garble/session.ts'
+import { argmax } from '../../network/fixed.ts'
 import type { RevealStep } from '../../network/plan.ts'
 import { pack, packedBytes, unpack } from '../../ring/packing.ts'
 import type { RingVector } from '../../ring/ring.ts'
@@ -98,7 +99,7 @@ async function evaluateStep(
         const evaluatorLabels = await reader.read('labels', transferCount(batch.circuit, chunk) * 16)
         return evaluateChunk(kernels, batch.circuit, chunk, { start, tables, evaluatorLabels, garblerLabels })
       })
-      if (step.op === 'reveal') outputs.push(await decodeReveal(context, batch, chunk, colours, reader))
+      if (step.op === 'reveal') outputs.push(await decodeReveal(batch, chunk, colours, reader))
       else {
         const sent = link.send(where, MESSAGES.colours, colours)
         sent.catch(() => undefined) // reported by Promise.all below, or by a receive that fails first
@@ -112,7 +113,6 @@ async function evaluateStep(
 
 /** Output bits of a circuit that reveals to the client, by the decode bits that came with its tables. */
 async function decodeReveal(
-  context: ClientContext,
   batch: GcBatch,
   chunk: Chunk,
   colours: Uint8Array,
@@ -120,11 +120,4 @@ async function decodeReveal(
 ): Promise<Uint8Array> {
   const decode = await reader.read('decode', chunkBytes.outputs(batch, chunk))
   return decodeOutputs(batch.circuit, chunk, decode, colours)
-}
-
-/** Index of the largest number, the lowest on ties. */
-export function argmax(numbers: ArrayLike<number>): number {
-  let best = 0
-  for (let i = 1; i < numbers.length; i++) if (numbers[i] > numbers[best]) best = i
-  return best
 }

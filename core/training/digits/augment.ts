@@ -34,7 +34,7 @@ export const DISTORTION: Distortion = {
 }
 
 /** Writes one distorted copy of `image` (784 bytes) to `out` (784 floats, 0 to 1). */
-export function distort(image: Uint8Array, out: Float32Array, random: TrainingRandom, how = DISTORTION): void {
+export function distort(image: Uint8Array, out: Float32Array, random: TrainingRandom, how: Distortion): void {
   const angle = random.symmetric(how.rotation)
   const scaleX = 1 + random.symmetric(how.scale)
   const scaleY = 1 + random.symmetric(how.scale)

@@ -1,6 +1,6 @@
 /** The training run: split, epochs of distorted batches, evaluation. No files, no console. */
 import { MNIST_CLASSES, MNIST_PIXELS, type Mnist } from '../../datasets/mnist.ts'
-import { distort } from './augment.ts'
+import { distort, type Distortion, DISTORTION } from './augment.ts'
 import { loadMatmul } from './matmul.ts'
 import { forward, gradients, initialParameters, type Parameters } from './model.ts'
 import { DIGITS } from './network.ts'
@@ -17,6 +17,7 @@ export interface FitOptions {
   readonly averaging: number
   readonly dropout: number
   readonly smoothing: number
+  readonly distortion: Distortion
   /** Share of the training images kept for validation, never trained on. */
   readonly validation: number
 }
@@ -30,6 +31,7 @@ export const FIT: FitOptions = {
   averaging: 0.998,
   dropout: 0.3,
   smoothing: 0.02,
+  distortion: DISTORTION,
   validation: 0.1,
 }
 
@@ -63,7 +65,7 @@ export async function fit(data: Mnist, options: FitOptions, onEpoch: (report: Ep
     let loss = 0
     for (let start = 0; start < kept.length; start += options.batch, step++) {
       const picked = kept.subarray(start, start + options.batch)
-      const { images, labels } = distortedBatch(data, picked, random)
+      const { images, labels } = distortedBatch(data, picked, random, options.distortion)
       const dropped = dropoutFactors(picked.length * DIGITS.hidden, options.dropout, random)
       const result = gradients(adam.parameters, DIGITS, images, labels, { smoothing: options.smoothing, dropped })
       adam.step(result.grads, options.rate * schedule(step, stepsPerEpoch, total))
@@ -96,11 +98,11 @@ const image = (data: Mnist, index: number) => data.images.subarray(index * MNIST
 
 const unit = (bytes: Uint8Array) => Float32Array.from(bytes, (value) => value / 255)
 
-function distortedBatch(data: Mnist, picked: Uint32Array, random: TrainingRandom) {
+function distortedBatch(data: Mnist, picked: Uint32Array, random: TrainingRandom, how: Distortion) {
   const images = new Float32Array(picked.length * MNIST_PIXELS)
   const labels = new Uint8Array(picked.length)
   picked.forEach((index, slot) => {
-    distort(image(data, index), images.subarray(slot * MNIST_PIXELS, (slot + 1) * MNIST_PIXELS), random)
+    distort(image(data, index), images.subarray(slot * MNIST_PIXELS, (slot + 1) * MNIST_PIXELS), random, how)
     labels[slot] = data.labels[index]
   })
   return { images, labels }

@@ -33,7 +33,12 @@ export function patches(input: Float32Array, images: number, { side, channels }:
 }
 
 /** The adjoint of {@link patches}: adds every patch entry back to the pixel it came from. */
-export function scatterPatches(grad: Matrix, images: number, { side, channels }: MapSize, kernel: number): Float32Array {
+export function scatterPatches(
+  grad: Matrix,
+  images: number,
+  { side, channels }: MapSize,
+  kernel: number,
+): Float32Array {
   const out = side - kernel + 1
   const run = kernel * channels
   const result = new Float32Array(images * side * side * channels)

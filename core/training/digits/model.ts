@@ -123,14 +123,19 @@ export function toTensors(parameters: Parameters, shape: DigitsShape): Map<strin
   const { kernel, channels, hidden, classes } = shape
   const map = sides(shape).pool2
   const tensors = new Map<string, Tensor>()
-  const add = (name: ParameterName, dims: readonly number[], data: Float32Array) => tensors.set(name, { shape: dims, data })
+  const add = (name: ParameterName, dims: readonly number[], data: Float32Array) =>
+    tensors.set(name, { shape: dims, data })
   const conv = (name: 'conv1.weight' | 'conv2.weight', inputs: number, outputs: number) =>
     add(name, [outputs, inputs, kernel, kernel], channelFirst(parameters[name], kernel, inputs, outputs))
   conv('conv1.weight', 1, channels[0])
   add('conv1.bias', [channels[0]], parameters['conv1.bias'])
   conv('conv2.weight', channels[0], channels[1])
   add('conv2.bias', [channels[1]], parameters['conv2.bias'])
-  add('dense1.weight', [hidden, channels[1] * map ** 2], channelFirst(parameters['dense1.weight'], map, channels[1], hidden))
+  add(
+    'dense1.weight',
+    [hidden, channels[1] * map ** 2],
+    channelFirst(parameters['dense1.weight'], map, channels[1], hidden),
+  )
   add('dense1.bias', [hidden], parameters['dense1.bias'])
   add('dense2.weight', [classes, hidden], channelFirst(parameters['dense2.weight'], 1, hidden, classes))
   add('dense2.bias', [classes], parameters['dense2.bias'])

@@ -5,7 +5,8 @@ const BETA1 = 0.9
 const BETA2 = 0.999
 const EPSILON = 1e-8
 
-const zerosLike = (parameters: Parameters): Parameters => mapParameters(parameters, (data) => new Float32Array(data.length))
+const zerosLike = (parameters: Parameters): Parameters =>
+  mapParameters(parameters, (data) => new Float32Array(data.length))
 
 export function mapParameters(parameters: Parameters, change: (data: Float32Array) => Float32Array): Parameters {
   return Object.fromEntries(PARAMETER_NAMES.map((name) => [name, change(parameters[name])])) as Parameters

@@ -2,20 +2,29 @@
  * Who may import whom, as data. Folders are relative to the repository; the longest one that holds a file is its
  * folder. A folder may always import itself.
  *
- * `values`: folders it may import anything from. `types`: folders it may only `import type` from; these vanish when
- * the code runs. `packages`: what it must not import from outside the repository (see `FORBIDDEN`).
- *
  * Folders are listed from the bottom up, so an import always points to a folder that is higher in this file.
  */
 
-/**
- * @typedef {{ values: string[], types?: string[], forbid: string[] }} Row
- */
+export interface Row {
+  /** Folders it may import anything from. */
+  readonly values: readonly string[]
+  /** Folders it may only `import type` from. */
+  readonly types?: readonly string[]
+  /** What it must not import from outside the repository. */
+  readonly forbid: readonly (keyof typeof FORBIDDEN)[]
+}
 
 const primitives = ['core/errors', 'core/ring', 'core/kernels']
 const engine = [...primitives, 'core/ot', 'core/garble', 'core/he', 'core/channel', 'core/network', 'core/ledger']
 const models = ['core/errors', 'core/network']
-const curation = ['core/architectures', 'core/datasets', 'core/training', 'core/linearize', 'core/search', 'core/formats']
+const curation = [
+  'core/architectures',
+  'core/datasets',
+  'core/training',
+  'core/linearize',
+  'core/search',
+  'core/formats',
+]
 const computing = [...engine, 'core/protocol', ...curation]
 
 /** Names for the sets of outside packages that a folder must not import. */
@@ -28,19 +37,18 @@ export const FORBIDDEN = {
   svelte: { packages: ['svelte'], why: 'only the renderer draws' },
 }
 
-/** @type {Record<string, Row>} */
-export const IMPORT_TABLE = {
+export const IMPORT_TABLE: Readonly<Record<string, Row>> = {
   // Plain JavaScript that runs before anything is installed.
   'core/setup': { values: [], forbid: ['desktop'] },
   'core/errors': { values: [], forbid: ['desktop'] },
   'core/ring': { values: ['core/errors'], forbid: ['desktop'] },
   'core/kernels': { values: ['core/errors', 'core/ring'], forbid: ['desktop'] },
-  'core/ot': { values: primitives, types: ['core/channel', 'core/network'], forbid: ['desktop'] },
-  'core/garble': { values: primitives, types: ['core/network'], forbid: ['desktop'] },
+  'core/ot': { values: primitives, forbid: ['desktop'] },
+  'core/garble': { values: primitives, forbid: ['desktop'] },
+  'core/network': { values: ['core/errors', 'core/ring'], forbid: ['desktop'] },
   // HE works on the steps and parameters of a plan; it needs their types, never the code that makes them.
   'core/he': { values: primitives, types: ['core/network'], forbid: ['desktop'] },
   'core/channel': { values: primitives, forbid: ['desktop'] },
-  'core/network': { values: ['core/errors', 'core/ring'], forbid: ['desktop'] },
   'core/ledger': { values: ['core/errors'], forbid: ['desktop'] },
   'core/protocol': { values: engine, forbid: ['desktop'] },
   'core/architectures': { values: models, forbid: ['desktop'] },
@@ -51,9 +59,9 @@ export const IMPORT_TABLE = {
   'core/formats': { values: [...models, ...curation.slice(0, 5)], forbid: ['desktop'] },
   'core/zoo': { values: computing, forbid: ['desktop'] },
   'core/jobs': { values: [...computing, 'core/zoo'], forbid: ['desktop'] },
-  'core/api': { values: [...computing, 'core/zoo', 'core/jobs'], forbid: ['desktop'] },
   // What api offers to code that runs in a browser: constants and pure functions.
-  'core/api/data': { values: ['core/errors'], types: ['core/api', 'core/network', 'core/ledger'], forbid: ['desktop', 'node'] },
+  'core/api/data': { values: ['core/errors'], types: ['core/network', 'core/ledger'], forbid: ['desktop', 'node'] },
+  'core/api': { values: [...computing, 'core/zoo', 'core/jobs', 'core/api/data'], forbid: ['desktop'] },
   'core/cli': { values: [...computing, 'core/zoo', 'core/jobs', 'core/api', 'core/api/data'], forbid: ['desktop'] },
   'electron/preload': { values: [], types: ['core/api', 'core/api/data'], forbid: ['node', 'svelte'] },
   electron: {
@@ -66,9 +74,8 @@ export const IMPORT_TABLE = {
 
 /**
  * Single files that may import more: programs that wire folders together and that nothing imports.
- * @type {Record<string, string[]>}
  */
-export const ENTRY_POINTS = {
+export const ENTRY_POINTS: Readonly<Record<string, readonly string[]>> = {
   // Trains the bundled model and writes it as a model folder.
   'core/training/digits/main.ts': ['core/formats'],
 }

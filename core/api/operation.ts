@@ -1,0 +1,28 @@
+/**
+ * What an operation is: the one list in index.ts serves the command line, and later the desktop app and the browser.
+ */
+import type * as v from 'valibot'
+
+/** Progress of an operation, for a line of text or a bar. */
+export interface OperationProgress {
+  /** What is being done, for people: 'image 3 of 100, offline: conv2 answered'. */
+  readonly text: string
+  /** Share that is done, 0 to 1, when it is known. */
+  readonly fraction?: number
+}
+
+/** What the caller gives every operation. */
+export interface OperationContext {
+  readonly onProgress: (progress: OperationProgress) => void
+  /** A notice for people that is no error, such as a fall-back. */
+  readonly onNotice: (line: string) => void
+  readonly signal: AbortSignal
+}
+
+export interface Operation<I, O> {
+  readonly name: string
+  /** One sentence. */
+  readonly summary: string
+  readonly input: v.GenericSchema<unknown, I>
+  run(input: I, context: OperationContext): Promise<O>
+}

@@ -1,0 +1,66 @@
+/**
+ * The client process of a local inference: holds the image, never the weights.
+ */
+import { ephemeralIdentity, type Identity } from '../../channel/identity.ts'
+import { connect } from '../../channel/tls.ts'
+import { HePool } from '../../he/pool.ts'
+import { loadKernels } from '../../kernels/index.ts'
+import { ClientSession } from '../../protocol/client/session.ts'
+import { PackageStore } from '../../protocol/store/store.ts'
+import { SOFTWARE } from '../software.ts'
+import type { ClientCommand, Connected, Identified, Inferred, PreparedHere, Stopped } from './messages.ts'
+import { kernelOptions } from './settings.ts'
+import { peakMemory, serveCommands, tell } from './serve-commands.ts'
+
+let identity: Identity | undefined
+let session: ClientSession | undefined
+let pool: HePool | undefined
+let revealSeeds = false
+
+serveCommands<ClientCommand>(async (command): Promise<Identified | Connected | PreparedHere | Inferred | Stopped> => {
+  switch (command.do) {
+    case 'identify':
+      identity ??= await ephemeralIdentity()
+      return { fingerprint: identity.fingerprint }
+    case 'connect':
+      return await open(command)
+    case 'prepare': {
+      const { id, seed, ledger } = await opened().prepare()
+      return { package: id, seed: revealSeeds ? seed : null, ledger }
+    }
+    case 'infer': {
+      const { label, logits, ledger } = await opened().infer(command.package, command.image)
+      return { label, logits: logits ?? null, ledger }
+    }
+    case 'stop':
+      await session?.close()
+      await pool?.close()
+      return { peakMemory: peakMemory() }
+  }
+})
+
+function opened(): ClientSession {
+  if (session === undefined) throw new Error('the client is not connected')
+  return session
+}
+
+async function open(command: Extract<ClientCommand, { do: 'connect' }>): Promise<Connected> {
+  if (identity === undefined) throw new Error('the client was not asked for its identity first')
+  const { settings, host, port } = command
+  revealSeeds = settings.revealSeeds
+  const kernels = loadKernels(kernelOptions(settings))
+  const store = await PackageStore.open(settings.store, { role: 'client' })
+  pool = await HePool.create(settings.threads)
+  const channel = await connect({ host, port, identity, serverFingerprint: command.server })
+  session = await ClientSession.open({
+    channel,
+    peerFingerprint: channel.peerFingerprint,
+    kernels,
+    he: pool,
+    store,
+    software: SOFTWARE,
+    expectedPlan: command.expectedPlan,
+    onProgress: (done) => tell({ kind: 'progress', done }),
+  })
+  return { plan: session.plan, kernels: kernels.name, setup: session.setup }
+}

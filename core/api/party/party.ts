@@ -1,0 +1,83 @@
+/** A party process, seen from the process that started it. */
+import { fork, type ChildProcess } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { AdytonError, ERROR_CODES } from '../../errors/errors.ts'
+import type { FromParty, PartyError } from './messages.ts'
+
+export type PartyEvent = Exclude<FromParty, { kind: 'done' | 'failed' }>
+
+interface Waiting {
+  readonly resolve: (result: unknown) => void
+  readonly reject: (error: Error) => void
+}
+
+export class Party<C extends { readonly do: string }> {
+  readonly role: 'client' | 'server'
+  readonly #child: ChildProcess
+  readonly #waiting = new Map<number, Waiting>()
+  #next = 1
+  #gone: AdytonError | undefined
+
+  private constructor(role: 'client' | 'server', child: ChildProcess, onEvent: (event: PartyEvent) => void) {
+    this.role = role
+    this.#child = child
+    child.on('message', (message: FromParty) => {
+      if (message.kind !== 'done' && message.kind !== 'failed') {
+        onEvent(message)
+        return
+      }
+      const waiting = this.#waiting.get(message.id)
+      this.#waiting.delete(message.id)
+      if (message.kind === 'done') waiting?.resolve(message.result)
+      else waiting?.reject(fromPartyError(message.error))
+    })
+    child.on('exit', (code, signal) => {
+      const how = signal === null ? `with exit code ${code}` : `by ${signal}`
+      this.#gone ??= new AdytonError('internal', `the ${role} process ended ${how}`)
+      for (const waiting of this.#waiting.values()) waiting.reject(this.#gone)
+      this.#waiting.clear()
+    })
+    child.on('error', (cause) => {
+      this.#gone ??= new AdytonError('internal', `the ${role} process could not be started`, { cause })
+    })
+  }
+
+  /** Starts the process of a role. `onEvent` takes what it tells unasked. */
+  static start<C extends { readonly do: string }>(
+    role: 'client' | 'server',
+    onEvent: (event: PartyEvent) => void,
+  ): Party<C> {
+    const child = fork(fileURLToPath(new URL(`./${role}.ts`, import.meta.url)), [], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    })
+    return new Party<C>(role, child, onEvent)
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
+  /** Runs a command; rejects with the party's error, or when its process ends. */
+  ask<R>(command: C): Promise<R> {
+    if (this.#gone !== undefined) return Promise.reject(this.#gone)
+    const id = this.#next++
+    return new Promise<R>((resolve, reject) => {
+      this.#waiting.set(id, { resolve: resolve as (result: unknown) => void, reject })
+      this.#child.send({ id, command }, (error) => {
+        if (error === null || !this.#waiting.delete(id)) return
+        reject(this.#gone ?? error)
+      })
+    })
+  }
+
+  /** Ends the process, by force if need be. */
+  kill(): void {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGKILL')
+  }
+}
+
+export function fromPartyError(error: PartyError): AdytonError {
+  const code = ERROR_CODES.find((known) => known === error.code) ?? 'internal'
+  return new AdytonError(code, error.message, error.advice === null ? {} : { advice: error.advice })
+}

@@ -1,0 +1,71 @@
+/**
+ * The server process of a local inference: holds the weights, listens on loopback, serves one pinned client.
+ */
+import { ephemeralIdentity, type Identity } from '../../channel/identity.ts'
+import { listen, type Listener, type TlsChannel } from '../../channel/tls.ts'
+import { HePool } from '../../he/pool.ts'
+import { loadKernels } from '../../kernels/index.ts'
+import { makeOffer } from '../offer.ts'
+import { serveClient } from '../../protocol/server/session.ts'
+import { storedSecret } from '../../protocol/store/secret.ts'
+import { PackageStore } from '../../protocol/store/store.ts'
+import type { Identified, Listening, ServerCommand, Stopped } from './messages.ts'
+import { kernelOptions } from './settings.ts'
+import { peakMemory, serveCommands, tell, toPartyError } from './serve-commands.ts'
+
+let identity: Identity | undefined
+let listener: Listener | undefined
+let pool: HePool | undefined
+const sessions = new Set<Promise<void>>()
+
+serveCommands<ServerCommand>(async (command): Promise<Identified | Listening | Stopped> => {
+  switch (command.do) {
+    case 'identify':
+      identity ??= await ephemeralIdentity()
+      return { fingerprint: identity.fingerprint }
+    case 'serve':
+      return await serve(command)
+    case 'stop':
+      await listener?.close()
+      await Promise.allSettled(sessions)
+      await pool?.close()
+      return { peakMemory: peakMemory() }
+  }
+})
+
+async function serve(command: Extract<ServerCommand, { do: 'serve' }>): Promise<Listening> {
+  if (identity === undefined) throw new Error('the server was not asked for its identity first')
+  const { settings } = command
+  const kernels = loadKernels(kernelOptions(settings))
+  const store = await PackageStore.open(settings.store, { role: 'server' })
+  const he = (pool = await HePool.create(settings.threads))
+  const offer = makeOffer(command.model, command.card, await storedSecret(settings.store, 'commitment-salt'))
+  const accept = (channel: TlsChannel): void => {
+    const session = serveClient({
+      channel,
+      peerFingerprint: channel.peerFingerprint,
+      offer,
+      kernels,
+      he,
+      store,
+      onProgress: (done) => tell({ kind: 'progress', done }),
+      onServed: ({ phase, packageId, seed, ledger }) =>
+        tell({
+          kind: 'served',
+          served: { phase, package: packageId, seed: settings.revealSeeds ? (seed ?? null) : null, ledger },
+        }),
+    })
+    sessions.add(session)
+    session
+      .catch((error: unknown) => tell({ kind: 'broken', error: toPartyError(error) }))
+      .finally(() => sessions.delete(session))
+  }
+  listener = await listen({
+    host: '127.0.0.1',
+    port: 0,
+    identity,
+    authorise: (fingerprint) => fingerprint === command.client,
+    onChannel: accept,
+  })
+  return { port: listener.port }
+}

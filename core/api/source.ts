@@ -1,0 +1,157 @@
+/**
+ * Where a network comes from: a model folder (bundled or given by path), or a named architecture with random weights.
+ */
+import { existsSync, readdirSync } from 'node:fs'
+import { isAbsolute, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import * as v from 'valibot'
+import { architecture } from '../architectures/index.ts'
+import { AdytonError } from '../errors/errors.ts'
+import { readModel, type Card } from '../formats/model-directory.ts'
+import { chooseTiling } from '../he/tiling.ts'
+import { heParameters, roundingFailure } from '../he/parameters.ts'
+import type { Graph, Shape, Tensors } from '../network/graph.ts'
+import type { Calibration } from '../network/lower/calibrate.ts'
+import { lower, lowerCalibrated } from '../network/lower/lower.ts'
+import type { HePlanner, LowerOptions } from '../network/lower/options.ts'
+import type { LoweredModel } from '../network/plan.ts'
+import { randomMasks, randomTensors } from '../network/tensors.ts'
+import type { PublicCard } from '../protocol/hello.ts'
+import { derive, freshSeed, prgFor } from '../ring/prg.ts'
+
+/** Folder of the models that come with the program. */
+export const BUNDLED = fileURLToPath(new URL('../../resources/models', import.meta.url))
+
+export const sourceSchema = v.union([
+  v.strictObject({
+    /** Id of a bundled model, or path of a model folder. */
+    model: v.pipe(v.string(), v.minLength(1)),
+  }),
+  v.strictObject({
+    arch: v.pipe(v.string(), v.minLength(1)),
+    classes: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(100_000)),
+    /** Share of the ReLUs that a random mask keeps, 0 to 1. */
+    reluKeep: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+    /** Text from which the random weights and masks follow; a fresh one when absent. */
+    seed: v.optional(v.string()),
+  }),
+])
+export type Source = v.InferOutput<typeof sourceSchema>
+
+/** A network ready to run in the clear or to be lowered. */
+export interface LoadedNetwork {
+  readonly id: string
+  readonly name: string
+  readonly dataset: string | null
+  readonly graph: Graph
+  readonly tensors: Tensors
+  readonly card: Card | null
+  readonly inputShape: Shape
+  readonly classNames: readonly string[]
+  readonly preprocessing: PublicCard['preprocessing']
+  /** Ranges that the model was calibrated with; null calls for calibration on random images. */
+  readonly calibration: Calibration | null
+}
+
+/** Ids of the bundled models. */
+export function bundledModels(): string[] {
+  if (!existsSync(BUNDLED)) return []
+  return readdirSync(BUNDLED, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && existsSync(join(BUNDLED, entry.name, 'card.json')))
+    .map((entry) => entry.name)
+    .sort()
+}
+
+/** Folder of a model; throws 'model-not-found' naming what there is. */
+export function modelFolder(model: string): string {
+  const bundled = bundledModels()
+  if (bundled.includes(model)) return join(BUNDLED, model)
+  const folder = isAbsolute(model) ? model : resolve(model)
+  if (existsSync(join(folder, 'graph.json'))) return folder
+  throw new AdytonError('model-not-found', `there is no model '${model}'`, {
+    advice: `Bundled models: ${bundled.join(', ') || 'none'}. Or give the path of a model folder, which holds graph.json.`,
+  })
+}
+
+export function loadNetwork(source: Source): LoadedNetwork {
+  return 'model' in source ? loadFolder(source.model) : randomNetwork(source)
+}
+
+function inputShapeOf(graph: Graph): Shape {
+  const [input] = graph.nodes
+  if (input.op !== 'input') throw new Error('the first node of a checked graph is its input')
+  return input.shape
+}
+
+function loadFolder(model: string): LoadedNetwork {
+  const { graph, tensors, card, calibration } = readModel(modelFolder(model))
+  const inputShape = inputShapeOf(graph)
+  return {
+    id: model,
+    name: card.name,
+    dataset: card.dataset,
+    graph,
+    tensors,
+    card,
+    inputShape,
+    classNames: card.classNames,
+    preprocessing: {
+      kind: inputShape[0] === 1 ? 'digit' : 'image',
+      mean: [...card.preprocessing.mean],
+      std: [...card.preprocessing.std],
+    },
+    calibration,
+  }
+}
+
+function randomNetwork(source: Extract<Source, { arch: string }>): LoadedNetwork {
+  const { arch, classes, reluKeep } = source
+  const plain = architecture(arch, { classes })
+  const seed = source.seed === undefined ? freshSeed() : derive(new TextEncoder().encode(source.seed), 'random weights', 32)
+  const weights = randomTensors(plain, prgFor(seed, 'weights'))
+  const { graph, masks } =
+    reluKeep === 1 ? { graph: plain, masks: new Map() } : randomMasks(plain, reluKeep, prgFor(seed, 'masks'))
+  const inputShape = inputShapeOf(graph)
+  return {
+    id: arch,
+    name: `${arch} with random weights`,
+    dataset: null,
+    graph,
+    tensors: new Map([...weights, ...masks]),
+    card: null,
+    inputShape,
+    classNames: Array.from({ length: classes }, (_, i) => String(i)),
+    preprocessing: { kind: inputShape[0] === 1 ? 'digit' : 'image', mean: [0], std: [1] },
+    calibration: null,
+  }
+}
+
+/** Answers the lowering's questions with core/he. */
+export const HE_PLANNER: HePlanner = { parameters: heParameters, tiling: chooseTiling, roundingFailure }
+
+/** Images of uniform noise in the preprocessed range, for a network without calibration. */
+export function noiseImages(network: LoadedNetwork, count: number, seed: Uint8Array = freshSeed()): Float32Array[] {
+  const length = network.inputShape.reduce((a, b) => a * b, 1)
+  const prg = prgFor(seed, 'noise images')
+  return Array.from({ length: count }, () => Float32Array.from(prg.bytes(length), (byte) => (byte / 255) * 2 - 1))
+}
+
+/** Lowers a network: with its own ranges, or calibrated on two images of noise. */
+export function lowerNetwork(network: LoadedNetwork, options: LowerOptions = {}): LoweredModel {
+  const { graph, tensors, calibration, card } = network
+  const merged: LowerOptions = { ...card?.lowering, ...options }
+  return calibration === null
+    ? lower(graph, tensors, noiseImages(network, 2), HE_PLANNER, merged)
+    : lowerCalibrated(graph, tensors, calibration, HE_PLANNER, merged)
+}
+
+/** The part of a card that a client is told. */
+export function publicCard(network: LoadedNetwork): PublicCard {
+  return {
+    id: network.id,
+    name: network.name,
+    dataset: network.dataset ?? 'none',
+    classNames: [...network.classNames],
+    preprocessing: network.preprocessing,
+  }
+}

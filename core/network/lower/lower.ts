@@ -1,0 +1,135 @@
+/**
+ * Lowering: from a graph with real weights to a plan over the ring and integer weights.
+ *
+ * simplify.ts (structure) -> calibrate.ts (ranges) -> scales.ts (forward) -> rings.ts (reverse) -> here.
+ */
+import { AdytonError } from '../../errors/errors.ts'
+import { floatRunner } from '../float.ts'
+import type { Graph, Tensors } from '../graph.ts'
+import { PLAN_VERSION, type HeParameters, type LoweredModel, type Plan, type Step, type Value } from '../plan.ts'
+import { elements } from '../shapes.ts'
+import { assignRings, type Rings } from './rings.ts'
+import { assignScales, type Scaled } from './scales.ts'
+import { calibrate } from './calibrate.ts'
+import type { Operation } from './operations.ts'
+import { PRECISIONS, resolveOptions, type HePlanner, type LowerOptions, type ResolvedOptions } from './options.ts'
+import { simplify } from './simplify.ts'
+
+function stepOf(
+  op: Operation,
+  i: number,
+  scaled: readonly Scaled[],
+  rings: Rings,
+  planner: HePlanner,
+  weightBits: number,
+): Step | undefined {
+  const { id, inputs } = op
+  const { shift, shifts, integers } = scaled[i]
+  const one = { id, input: inputs[0], output: i }
+  const circuitBits = rings.circuit[inputs[0]]
+  switch (op.op) {
+    case 'input':
+      return undefined
+    case 'linear': {
+      const { polyDegree } = rings.he.find((he) => he.plainBits === rings.bits[i]) as HeParameters
+      const tiling = planner.tiling(op.geometry, polyDegree)
+      return { op: 'linear', ...one, geometry: op.geometry, tiling, weightBits, weightScale: integers?.scale ?? 0 }
+    }
+    case 'add':
+      return { op: 'add', id, inputs: [inputs[0], inputs[1]], shifts: [shifts[0], shifts[1]], output: i }
+    case 'concat':
+      return { op: 'concat', id, inputs, shifts, output: i }
+    case 'reshape':
+      return { op: 'reshape', ...one }
+    case 'sumPool':
+      return { op: 'sumPool', ...one, ...windowOf(op.window) }
+    case 'activation':
+      return { op: 'activation', ...one, kept: op.kept, circuitBits, shift }
+    case 'maxPool':
+      return { op: 'maxPool', ...one, ...windowOf(op.window), relu: op.relu, circuitBits, shift }
+  }
+}
+
+function windowOf(window: (Operation & { readonly op: 'maxPool' })['window']) {
+  return { kernel: [window.kernel[0], window.kernel[1]] as const, stride: window.stride, padding: window.padding }
+}
+
+function assemble(
+  name: string,
+  operations: readonly Operation[],
+  scaled: readonly Scaled[],
+  rings: Rings,
+  planner: HePlanner,
+  options: ResolvedOptions,
+): LoweredModel {
+  const values: Value[] = operations.map((op, i) => ({
+    shape: [...op.shape],
+    length: elements(op.shape),
+    bits: rings.bits[i],
+    scale: scaled[i].scale,
+    divisor: scaled[i].divisor,
+  }))
+  const steps = operations.flatMap((op, i) => stepOf(op, i, scaled, rings, planner, options.weightBits) ?? [])
+  const last = operations.length - 1
+  const ids = new Set(operations.map((op) => op.id))
+  let id = 'output'
+  while (ids.has(id)) id += '_'
+  steps.push({ op: 'reveal', id, input: last, kind: options.reveal, circuitBits: rings.circuit[last] })
+  const plan: Plan = {
+    version: PLAN_VERSION,
+    name,
+    classes: values[last].length,
+    values,
+    steps,
+    he: rings.he,
+    failure: rings.failure,
+  }
+  const weights = new Map<string, Int32Array>()
+  const biases = new Map<string, Float64Array>()
+  operations.forEach((op, i) => {
+    const { integers } = scaled[i]
+    if (integers === undefined) return
+    weights.set(op.id, integers.weights)
+    biases.set(op.id, integers.bias)
+  })
+  return { plan, secret: { weights, biases } }
+}
+
+/** The options to try in order: one, or the default precisions when the caller leaves both open. */
+function attempts(options: LowerOptions): ResolvedOptions[] {
+  if (options.activationBits !== undefined || options.weightBits !== undefined) return [resolveOptions(options)]
+  return PRECISIONS.map(([activationBits, weightBits]) => resolveOptions({ ...options, activationBits, weightBits }))
+}
+
+/**
+ * Lowers a network. `calibration` are images as the network sees them (preprocessed, [channels][height][width]
+ * flattened), at least one; the ranges they reach decide scales and widths.
+ *
+ * Throws AdytonError: 'model-invalid' when graph and tensors do not fit, or values to be joined wait for different
+ * divisions; 'model-overflow', naming the layer, what it needs and what to do, when something does not fit the
+ * ring or the bound of 2^-20 on wrong elements.
+ */
+export function lower(
+  graph: Graph,
+  tensors: Tensors,
+  calibration: readonly Float32Array[],
+  planner: HePlanner,
+  options: LowerOptions = {},
+): LoweredModel {
+  const tries = attempts(options)
+  const run = floatRunner(graph, tensors)
+  const operations = simplify(graph, tensors)
+  const ranges = calibrate(run, operations, calibration)
+  let refusal: unknown
+  for (const resolved of tries) {
+    try {
+      const scaled = assignScales(operations, ranges, resolved)
+      const rings = assignRings(operations, scaled, ranges, planner, resolved)
+      return assemble(graph.name, operations, scaled, rings, planner, resolved)
+    } catch (error) {
+      if (!(error instanceof AdytonError && error.code === 'model-overflow')) throw error
+      refusal = error
+    }
+  }
+  throw refusal
+}
