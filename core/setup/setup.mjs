@@ -19,6 +19,10 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 
 /** Oldest Node that runs the rest of the project (this file only needs 20). */
 const RUNTIME_MAJOR = 24
+/** Held while something is installed or built; relative to the repository. */
+const LOCK = path.join('.adyton', 'setup.lock')
+/** What build-native.mjs makes. */
+const KERNELS = path.join('build', 'native', 'adyton_kernels.node')
 const LOCK_POLL_MS = 200
 const LOCK_PATIENCE_MS = 20 * 60_000
 /** A lock directory without a readable owner is being made right now, or its maker died between two system calls. */
@@ -252,27 +256,37 @@ function installCompiler(root) {
   if (!install() && !(apt('update') && install())) log('apt-get could not install g++; going on without it')
 }
 
+/** What the native build of these sources with this compiler came to last time: true, false, or undefined (not tried). */
+function lastBuild(root, fingerprint) {
+  const last = readJson(stampFile(root))?.native
+  if (last?.fingerprint !== fingerprint) return undefined
+  return last.built && !existsSync(path.join(root, KERNELS)) ? undefined : last.built
+}
+
 /** @returns {Promise<void>} never fails: without the native kernels everything works, several times slower. */
 async function buildKernels(root, { mayInstall }) {
   const builder = path.join(root, 'core', 'setup', 'build-native.mjs')
   if (!existsSync(builder)) return
+  if (lastBuild(root, nativeFingerprint(root, findCompiler())) === true) return
   if (!findCompiler() && mayInstall) installCompiler(root)
   const compiler = findCompiler()
   const fingerprint = nativeFingerprint(root, compiler)
-  if (readJson(stampFile(root))?.nativeFailed === fingerprint) return
-  let outcome
+  // A failure is told once; the next try is when a source or the compiler changes.
+  if (lastBuild(root, fingerprint) !== undefined) return
+  const release = await acquireLock(path.join(root, LOCK))
   try {
+    if (lastBuild(root, fingerprint) !== undefined) return
     const { buildNative } = await import(pathToFileURL(builder).href)
-    outcome = await buildNative({ root, log })
-  } catch (error) {
-    outcome = { built: false, reason: error instanceof Error ? error.message : String(error) }
+    const { built, reason } = await buildNative({ root, log })
+    record(root, { native: { fingerprint, built } })
+    if (built) return
+    log(`native kernels are not available, the slower portable ones are used: ${reason ?? 'no reason given'}`)
+    if (!compiler) {
+      log('to have them, install a C++ compiler (Debian and Ubuntu: apt-get install g++) and run: npm run setup')
+    }
+  } finally {
+    release()
   }
-  if (outcome.built) return
-  log(`native kernels are not available, the slower portable ones are used: ${outcome.reason ?? 'no reason given'}`)
-  if (!compiler)
-    log('to have them, install a C++ compiler (Debian and Ubuntu: apt-get install g++) and run: npm run setup')
-  // Said once; the next try is when a source or the compiler changes.
-  record(root, { nativeFailed: fingerprint })
 }
 
 /**
@@ -281,7 +295,7 @@ async function buildKernels(root, { mayInstall }) {
  */
 export async function setup(root, { tests = false } = {}) {
   if (!packagesAreCurrent(root)) {
-    const release = await acquireLock(path.join(root, '.adyton', 'setup.lock'))
+    const release = await acquireLock(path.join(root, LOCK))
     try {
       // Another setup may have done it while this one waited.
       if (!packagesAreCurrent(root)) installPackages(root)

@@ -43,7 +43,7 @@ export interface LowerOptions {
    * Default 'auto': exact unless some ReLU is partly linearised, which needs the wide ring anyway.
    */
   readonly rescale?: 'auto' | 'exact' | 'truncate'
-  /** Factor on the calibrated sum of |x| in the bound on truncation failures; 1 to 1024, default 2. */
+  /** Factor on the calibrated sum of |x| in the bound on truncation failures; 1 to 1024, default 1.5. */
   readonly failureMargin?: number
 }
 
@@ -62,15 +62,21 @@ export const PRECISIONS: readonly (readonly [number, number])[] = [
   [10, 9],
   [9, 9],
   [9, 8],
+  [8, 8],
+  [8, 7],
 ]
 
 /** Options with defaults; throws RangeError for values out of range. */
 export function resolveOptions(options: LowerOptions): ResolvedOptions {
+  const failureMargin = options.failureMargin ?? 1.5
+  if (!(failureMargin >= 1 && failureMargin <= 1024)) {
+    throw new RangeError(`failureMargin must be from 1 to 1024, got ${failureMargin}`)
+  }
   return {
     activationBits: inRange('activationBits', options.activationBits ?? PRECISIONS[0][0], 4, 20),
     weightBits: inRange('weightBits', options.weightBits ?? PRECISIONS[0][1], 2, 24),
     headroomBits: inRange('headroomBits', options.headroomBits ?? 2, 0, 16),
-    failureMargin: inRange('failureMargin', options.failureMargin ?? 2, 1, 1024),
+    failureMargin,
     reveal: options.reveal ?? 'logits',
     rescale: options.rescale ?? 'auto',
   }

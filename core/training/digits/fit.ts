@@ -24,12 +24,12 @@ export interface FitOptions {
 
 export const FIT: FitOptions = {
   seed: 1,
-  epochs: 60,
+  epochs: 50,
   batch: 64,
   rate: 0.002,
   decay: 0.05,
   averaging: 0.998,
-  dropout: 0.3,
+  dropout: 0.2,
   smoothing: 0.02,
   distortion: DISTORTION,
   validation: 0.1,

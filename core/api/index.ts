@@ -1,0 +1,12 @@
+/**
+ * Every operation of the program. The command line calls them, and so will the desktop app and the browser: nothing
+ * is reachable in one and missing in another.
+ */
+import { connect } from './operations/connect.ts'
+import { describe } from './operations/describe.ts'
+import { identity } from './operations/identity.ts'
+import { infer } from './operations/infer.ts'
+import { models } from './operations/models.ts'
+import { serve } from './operations/serve.ts'
+
+export const operations = { infer, describe, models, serve, connect, identity } as const

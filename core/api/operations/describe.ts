@@ -1,0 +1,68 @@
+/** describe: counts of a network and, when asked, what one private inference costs before anything runs. */
+import * as v from 'valibot'
+import { architecture } from '../../architectures/index.ts'
+import { countNetwork, type NetworkCounts } from '../../network/counts.ts'
+import { estimate, type Estimate } from '../estimate.ts'
+import type { Operation } from '../operation.ts'
+import { planSummary, type PlanSummary } from '../plan-summary.ts'
+import { loadNetwork, lowerNetwork, sourceSchema } from '../source.ts'
+
+export const describeInput = v.strictObject({
+  source: sourceSchema,
+  /** Lower the network and state bytes, time, memory and disk. */
+  costs: v.optional(v.boolean(), false),
+  reveal: v.optional(v.picklist(['logits', 'label']), 'logits'),
+})
+export type DescribeInput = v.InferOutput<typeof describeInput>
+
+export interface DescribeResult {
+  readonly name: string
+  readonly relus: number
+  readonly macs: number
+  readonly params: number
+  readonly stages: readonly { readonly id: string; readonly relus: number; readonly macs: number; readonly params: number }[]
+  readonly layers: readonly { readonly id: string; readonly op: string; readonly relus: number; readonly macs: number; readonly params: number }[]
+  readonly costs?: PlanSummary & { readonly estimate: Estimate }
+}
+
+export const describe: Operation<DescribeInput, DescribeResult> = {
+  name: 'describe',
+  summary: 'Counts ReLUs, MACs and parameters; with costs, states bytes, time, memory and disk of one inference.',
+  input: describeInput,
+  run(input, context) {
+    const { source } = input
+    if (!input.costs && 'arch' in source && source.reluKeep === 1) {
+      const graph = architecture(source.arch, { classes: source.classes })
+      return Promise.resolve(result(source.arch, countNetwork(graph), ops(graph)))
+    }
+    const network = loadNetwork(source)
+    const counts = countNetwork(network.graph, network.tensors)
+    const base = result(network.name, counts, ops(network.graph))
+    if (!input.costs) return Promise.resolve(base)
+    context.onProgress({ text: 'lowering the network to the ring' })
+    const { plan } = lowerNetwork(network, { reveal: input.reveal })
+    return Promise.resolve({ ...base, costs: { ...planSummary(plan), estimate: estimate(plan) } })
+  },
+}
+
+function ops(graph: { nodes: readonly { readonly id: string; readonly op: string }[] }): ReadonlyMap<string, string> {
+  return new Map(graph.nodes.map((node) => [node.id, node.op]))
+}
+
+function result(name: string, counts: NetworkCounts, opOf: ReadonlyMap<string, string>): DescribeResult {
+  const { relus, macs, params } = counts
+  return {
+    name,
+    relus,
+    macs,
+    params,
+    stages: counts.stages.map((stage) => ({ id: stage.id, relus: stage.relus, macs: stage.macs, params: stage.params })),
+    layers: counts.nodes.map((node) => ({
+      id: node.id,
+      op: opOf.get(node.id) as string,
+      relus: node.relus,
+      macs: node.macs,
+      params: node.params,
+    })),
+  }
+}

@@ -1,0 +1,22 @@
+/** identity: this installation's fingerprint, which a server's operator allows. */
+import * as v from 'valibot'
+import { formatFingerprint, loadOrCreateIdentity } from '../../channel/identity.ts'
+import { dataFolder } from '../data-folder.ts'
+import type { Operation } from '../operation.ts'
+
+export interface IdentityResult {
+  /** SHA-256 of the certificate, 64 hexadecimal digits. */
+  readonly fingerprint: string
+  /** The same in groups. */
+  readonly display: string
+}
+
+export const identity: Operation<{ data?: string | undefined }, IdentityResult> = {
+  name: 'identity',
+  summary: "Prints this installation's fingerprint, made when there is none.",
+  input: v.strictObject({ data: v.optional(v.string()) }),
+  async run({ data }) {
+    const { fingerprint } = await loadOrCreateIdentity(dataFolder(data))
+    return { fingerprint, display: formatFingerprint(fingerprint) }
+  },
+}

@@ -1,0 +1,245 @@
+/** The `adyton` command: reads arguments, calls core/api, prints. */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import * as v from 'valibot'
+import { operations } from '../api/index.ts'
+import type { Operation } from '../api/operation.ts'
+import { VERSION } from '../api/software.ts'
+import type { Source } from '../api/source.ts'
+import { AdytonError } from '../errors/errors.ts'
+import { EXIT, printError, printResult, terminalContext } from './output.ts'
+import { renderConnect, renderDescribe, renderInfer, renderModels, renderServe } from './render.ts'
+
+interface SourceFlags {
+  model?: string
+  arch?: string
+  classes?: number
+  reluKeep?: number
+  randomWeights?: boolean
+  seed?: string
+}
+
+const integerArgument = (text: string): number => {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a whole number is needed')
+  return Number(text)
+}
+const fractionArgument = (text: string): number => {
+  const value = Number(text)
+  if (text.trim() === '' || !(value >= 0 && value <= 1)) throw new InvalidArgumentError('a number from 0 to 1 is needed')
+  return value
+}
+
+/** The network that the flags name. */
+function sourceOf(flags: SourceFlags, needWeights: boolean): Source {
+  if ((flags.model === undefined) === (flags.arch === undefined)) {
+    throw new AdytonError('usage', 'name the network with --model ID or with --arch NAME, one of them', {
+      advice: "'adyton models' lists the bundled models.",
+    })
+  }
+  if (flags.model !== undefined) return { model: flags.model }
+  if (needWeights && flags.randomWeights !== true) {
+    throw new AdytonError('usage', '--arch has no weights of its own', {
+      advice: 'Add --random-weights, or use --model with a trained model.',
+    })
+  }
+  return {
+    arch: flags.arch as string,
+    classes: flags.classes ?? 10,
+    reluKeep: flags.reluKeep ?? 1,
+    ...(flags.seed === undefined ? {} : { seed: flags.seed }),
+  }
+}
+
+function sourceOptions(command: Command): Command {
+  return command
+    .option('--model <id>', 'a bundled model, or the path of a model folder')
+    .option('--arch <name>', 'a named architecture, such as resnet18')
+    .option('--classes <n>', 'number of classes of --arch', integerArgument)
+    .option('--random-weights', 'give --arch random weights')
+    .option('--relu-keep <fraction>', 'share of the ReLUs of --arch that a random mask keeps', fractionArgument)
+    .option('--seed <text>', 'make the random weights and masks follow from a text')
+}
+
+const REVEAL = new Option('--reveal <what>', 'what the client learns').choices(['logits', 'label']).default('logits')
+
+/** Checks the input, runs the operation and prints its result; returns nothing on success, throws otherwise. */
+async function run<I, O>(
+  operation: Operation<I, O>,
+  input: unknown,
+  json: boolean,
+  text: (output: O) => string,
+): Promise<void> {
+  const checked = v.safeParse(operation.input, input)
+  if (!checked.success) {
+    const [issue] = checked.issues
+    throw new AdytonError('usage', `${v.getDotPath(issue) ?? 'arguments'}: ${issue.message}`)
+  }
+  const { context, clear } = terminalContext()
+  try {
+    const output = await operation.run(checked.output, context)
+    clear()
+    printResult(json, output, text)
+  } finally {
+    clear()
+  }
+}
+
+const program = new Command('adyton')
+  .description('Private neural-network inference: the server never sees the image, the client never sees the weights.')
+  .version(VERSION)
+  .exitOverride()
+  .showHelpAfterError("(add --help for this command's options)")
+
+const example = (text: string): string => `\nExample:\n  npm run -s adyton -- ${text}`
+
+interface InferFlags extends SourceFlags {
+  dataset?: string
+  split: 'train' | 'test'
+  count: number
+  from: number
+  input?: string
+  reveal: 'logits' | 'label'
+  verify?: boolean
+  threads?: number
+  kernels?: string
+  json?: boolean
+}
+
+async function runInfer(flags: InferFlags): Promise<void> {
+  const { dataset, split, count, from, input: picture, reveal, verify = false, threads, kernels } = flags
+  await run(
+    operations.infer,
+    {
+      source: sourceOf(flags, true),
+      ...(picture === undefined ? {} : { picture }),
+      ...(dataset === undefined ? {} : { dataset: { folder: dataset, split, count, from } }),
+      reveal,
+      verify,
+      ...(threads === undefined ? {} : { threads: { client: threads, server: threads } }),
+      ...(kernels === undefined ? {} : { kernels }),
+    },
+    flags.json ?? false,
+    renderInfer,
+  )
+}
+
+sourceOptions(program.command('infer'))
+  .description(operations.infer.summary)
+  .option('--input <file>', 'a picture (PNG, JPEG, WebP) of any size')
+  .option('--dataset <folder>', 'a folder with MNIST digits in IDX files')
+  .addOption(new Option('--split <part>', 'part of the dataset').choices(['train', 'test']).default('test'))
+  .option('--count <n>', 'number of images of the dataset', integerArgument, 1)
+  .option('--from <n>', 'first image of the dataset', integerArgument, 0)
+  .addOption(REVEAL)
+  .option('--verify', 'repeat the run from both seeds in a simulator and compare every bit')
+  .option('--threads <n>', 'HE worker threads of each party', integerArgument)
+  .option('--kernels <name>', 'force kernels: reference, native, native:portable, native:avx2, native:vaes512')
+  .option('--json', 'print one JSON document')
+  .addHelpText('after', example('infer --model digits --input seven.png'))
+  .action(runInfer)
+
+sourceOptions(program.command('describe'))
+  .description(operations.describe.summary)
+  .option('--costs', 'bytes (exact), time, memory and disk of one private inference')
+  .addOption(REVEAL)
+  .option('--json', 'print one JSON document')
+  .addHelpText('after', example('describe --arch resnet18 --classes 100 --costs'))
+  .action(async (flags: SourceFlags & { costs?: boolean; reveal: string; json?: boolean }) => {
+    const { costs = false, reveal } = flags
+    await run(operations.describe, { source: sourceOf(flags, false), costs, reveal }, flags.json ?? false, renderDescribe)
+  })
+
+program
+  .command('models')
+  .description(operations.models.summary)
+  .option('--json', 'print one JSON document')
+  .addHelpText('after', example('models --json'))
+  .action(async (flags: { json?: boolean }) => {
+    await run(operations.models, {}, flags.json ?? false, renderModels)
+  })
+
+sourceOptions(program.command('serve'))
+  .description(operations.serve.summary)
+  .option('--host <address>', 'address to listen on', '127.0.0.1')
+  .option('--port <n>', 'port to listen on; 0 for any free one', integerArgument, 0)
+  .option('--allow <fingerprint...>', 'fingerprints of the clients that may connect')
+  .option('--allow-first', 'pin the first client that connects')
+  .addOption(REVEAL)
+  .option('--data <folder>', 'folder of the identity and the offline packages')
+  .option('--threads <n>', 'HE worker threads', integerArgument)
+  .option('--json', 'print one JSON document when the server ends')
+  .addHelpText('after', example('serve --model digits --port 7373 --allow-first'))
+  .action(
+    async (
+      flags: SourceFlags & {
+        host: string
+        port: number
+        allow?: string[]
+        allowFirst?: boolean
+        reveal: string
+        data?: string
+        threads?: number
+        json?: boolean
+      },
+    ) => {
+      const { host, port, allow = [], allowFirst = false, reveal, data, threads } = flags
+      const given = { ...(data === undefined ? {} : { data }), ...(threads === undefined ? {} : { threads }) }
+      const input = { source: sourceOf(flags, true), host, port, allow, allowFirst, reveal, ...given }
+      await run(operations.serve, input, flags.json ?? false, renderServe)
+    },
+  )
+
+program
+  .command('connect <address>')
+  .description(operations.connect.summary)
+  .requiredOption('--fingerprint <fingerprint>', "the server's fingerprint, as 'serve' prints it")
+  .requiredOption('--input <file...>', 'pictures to classify')
+  .option('--data <folder>', 'folder of the identity and the offline packages')
+  .option('--threads <n>', 'HE worker threads', integerArgument, 1)
+  .option('--json', 'print one JSON document')
+  .addHelpText('after', example('connect 192.0.2.7:7373 --fingerprint 3f0c… --input seven.png'))
+  .action(
+    async (
+      address: string,
+      flags: { fingerprint: string; input: string[]; data?: string; threads: number; json?: boolean },
+    ) => {
+      const { fingerprint, input: pictures, data, threads } = flags
+      const where = parseAddress(address)
+      const given = data === undefined ? {} : { data }
+      await run(operations.connect, { ...where, fingerprint, pictures, threads, ...given }, flags.json ?? false, renderConnect)
+    },
+  )
+
+program
+  .command('identity')
+  .description(operations.identity.summary)
+  .option('--data <folder>', 'folder of the identity')
+  .option('--json', 'print one JSON document')
+  .addHelpText('after', example('identity'))
+  .action(async (flags: { data?: string; json?: boolean }) => {
+    const input = flags.data === undefined ? {} : { data: flags.data }
+    await run(operations.identity, input, flags.json ?? false, ({ display }) => display)
+  })
+
+/** host:port, or [IPv6]:port. */
+function parseAddress(address: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(address)
+  if (match === null) {
+    throw new AdytonError('usage', `'${address}' is not an address`, {
+      advice: "Write HOST:PORT, as in 192.0.2.7:7373, or [IPv6]:PORT; 'serve' prints it.",
+    })
+  }
+  return { host: match[1] ?? match[2], port: Number(match[3]) }
+}
+
+/** Errors of an argument parser are usage errors, and it has printed them already; help and version are no errors. */
+async function main(): Promise<number> {
+  try {
+    await program.parseAsync()
+    return EXIT.ok
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    return printError(error, process.argv.includes('--json'))
+  }
+}
+
+process.exitCode = await main()

@@ -1,0 +1,190 @@
+/** A queue of HE jobs and the threads that work on it, first come first served. */
+import { Worker } from 'node:worker_threads'
+import { AdytonError } from '../errors/errors.ts'
+import { Workbench, type Job, type JobResult, type JobResults } from './jobs.ts'
+import type { Reply, Request } from './worker.ts'
+
+/** One caller's jobs, which are cancelled together. */
+export interface Call {
+  run<J extends Job>(job: J): Promise<JobResults[J['kind']]>
+}
+
+interface Owner {
+  /** Set once the call is over: why its remaining jobs get no result. */
+  over: unknown
+}
+
+interface Task {
+  readonly job: Job
+  readonly owner: Owner
+  readonly resolve: (result: JobResult) => void
+  readonly reject: (error: unknown) => void
+}
+
+interface Slot {
+  readonly worker: Worker
+  task: Task | undefined
+}
+
+const cancelled = (): AdytonError => new AdytonError('cancelled', 'the HE work was cancelled')
+
+export class Threads {
+  /** Worker threads; 0 for none. */
+  readonly count: number
+  readonly #slots: Slot[] = []
+  readonly #bench: Workbench | undefined
+  readonly #queue: Task[] = []
+  /** Why no further job is taken. */
+  #ended: AdytonError | undefined
+  #localBusy = false
+  #localIdle: Promise<void> = Promise.resolve()
+
+  private constructor(count: number) {
+    this.count = count
+    this.#bench = count === 0 ? new Workbench() : undefined
+  }
+
+  static async start(count: number, entry: URL): Promise<Threads> {
+    if (!Number.isInteger(count) || count < 0 || count > 256) throw new RangeError(`0 to 256 threads, got ${count}`)
+    const threads = new Threads(count)
+    try {
+      await Promise.all(Array.from({ length: count }, () => threads.#add(entry)))
+    } catch (error) {
+      await threads.close()
+      throw error
+    }
+    return threads
+  }
+
+  /** Runs `body` with a call of its own; the signal, or the first job that fails, drops all its other jobs. */
+  async call<T>(signal: AbortSignal | undefined, body: (call: Call) => Promise<T>): Promise<T> {
+    if (signal?.aborted === true) throw cancelled()
+    const owner: Owner = { over: undefined }
+    const call: Call = { run: (job) => this.#enqueue(job, owner) }
+    let stop = (): void => undefined
+    // The body may be waiting for the peer, not for a job: the race frees the caller in any case.
+    const aborted = new Promise<never>((_, reject) => {
+      stop = () => {
+        this.#drop(owner, cancelled())
+        reject(cancelled())
+      }
+      signal?.addEventListener('abort', stop, { once: true })
+    })
+    try {
+      return await Promise.race([body(call), aborted])
+    } finally {
+      signal?.removeEventListener('abort', stop)
+      this.#drop(owner, cancelled())
+    }
+  }
+
+  /** Sends a job to every thread, outside the queue; its result is not awaited. */
+  broadcast(job: Job): void {
+    for (const { worker } of this.#slots) worker.postMessage({ id: -1, job } satisfies Request)
+    void this.#bench?.run(job)
+  }
+
+  async close(): Promise<void> {
+    this.#end(cancelled())
+    await Promise.all(this.#slots.map(({ worker }) => worker.terminate()))
+    await this.#localIdle
+    await this.#bench?.delete()
+  }
+
+  #add(entry: URL): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const worker = new Worker(entry, { name: 'adyton-he' })
+      const slot: Slot = { worker, task: undefined }
+      this.#slots.push(slot)
+      worker.once('online', resolve)
+      const crash = (cause: unknown): void => {
+        const error = new AdytonError('internal', 'a worker thread of the HE engine stopped unexpectedly', {
+          advice: 'Free memory or use fewer threads, then start the inference again.',
+          cause,
+        })
+        reject(error)
+        this.#end(error)
+      }
+      worker.on('error', crash)
+      worker.on('messageerror', crash)
+      worker.on('exit', (code) => crash(new Error(`exit code ${code}`)))
+      worker.on('message', (reply: Reply) => {
+        const { task } = slot
+        if (reply.id < 0 || task === undefined) return
+        slot.task = undefined
+        if ('result' in reply) task.resolve(reply.result)
+        else task.reject(revive(reply.error))
+        this.#dispatch()
+      })
+    })
+  }
+
+  #enqueue<J extends Job>(job: J, owner: Owner): Promise<JobResults[J['kind']]> {
+    return new Promise((resolve, reject) => {
+      const refuse = this.#ended ?? owner.over
+      if (refuse !== undefined) return reject(refuse)
+      this.#queue.push({
+        job,
+        owner,
+        resolve: (result) => {
+          if (owner.over === undefined) resolve(result as JobResults[J['kind']])
+          else reject(owner.over)
+        },
+        reject: (error) => {
+          this.#drop(owner, error)
+          reject(error)
+        },
+      })
+      this.#dispatch()
+    })
+  }
+
+  #dispatch(): void {
+    for (const slot of this.#slots) {
+      if (slot.task !== undefined) continue
+      const task = this.#queue.shift()
+      if (task === undefined) return
+      slot.task = task
+      slot.worker.postMessage({ id: 0, job: task.job } satisfies Request)
+    }
+    if (this.#bench !== undefined && !this.#localBusy) this.#localIdle = this.#runLocally(this.#bench)
+  }
+
+  /** The threadless mode: one job after another, letting the event loop breathe in between. */
+  async #runLocally(bench: Workbench): Promise<void> {
+    this.#localBusy = true
+    for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) {
+      await bench.run(task.job).then(task.resolve, task.reject)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    this.#localBusy = false
+  }
+
+  /** Ends a call: its queued jobs are taken out, and those that run finish without anyone seeing their results. */
+  #drop(owner: Owner, reason: unknown): void {
+    if (owner.over !== undefined) return
+    owner.over = reason
+    const mine = this.#queue.filter((task) => task.owner === owner)
+    const others = this.#queue.filter((task) => task.owner !== owner)
+    this.#queue.splice(0, this.#queue.length, ...others)
+    for (const task of mine) task.reject(reason)
+  }
+
+  /** Fails everything, now and from now on; the first reason stays. */
+  #end(reason: AdytonError): void {
+    if (this.#ended !== undefined) return
+    this.#ended = reason
+    for (const task of this.#queue.splice(0)) task.reject(reason)
+    for (const slot of this.#slots) {
+      slot.task?.reject(reason)
+      slot.task = undefined
+    }
+  }
+}
+
+function revive(error: Extract<Reply, { error: unknown }>['error']): Error {
+  if (error.code === undefined) {
+    return new AdytonError('internal', `the HE engine failed: ${error.message}`, { cause: new Error(error.stack) })
+  }
+  return new AdytonError(error.code, error.message, error.advice === undefined ? {} : { advice: error.advice })
+}

@@ -1,0 +1,36 @@
+/** Entry of a worker thread of HePool: takes jobs one at a time, answers with results or plain error data. */
+import { parentPort } from 'node:worker_threads'
+import { AdytonError, type ErrorCode } from '../errors/errors.ts'
+import { Workbench, type Job, type JobResult } from './jobs.ts'
+
+/** What a worker sends back: the result of a job, or its error as data (class identity does not survive cloning). */
+export type Reply =
+  | { readonly id: number; readonly result: JobResult }
+  | { readonly id: number; readonly error: { code?: ErrorCode; message: string; advice?: string; stack?: string } }
+
+/** What a worker receives. */
+export interface Request {
+  readonly id: number
+  readonly job: Job
+}
+
+const port = parentPort
+if (port === null) throw new Error('core/he/worker.ts runs as a worker thread only')
+const bench = new Workbench()
+
+function transferable(result: JobResult): ArrayBuffer[] {
+  if (result instanceof Uint8Array) return [result.buffer as ArrayBuffer]
+  return Array.isArray(result) ? result.map(([, bytes]) => (bytes as Uint8Array).buffer as ArrayBuffer) : []
+}
+
+port.on('message', ({ id, job }: Request) => {
+  bench.run(job).then(
+    (result) => port.postMessage({ id, result } satisfies Reply, transferable(result)),
+    (error: unknown) => {
+      const { message, stack } = error instanceof Error ? error : new Error(String(error))
+      const known =
+        error instanceof AdytonError ? { code: error.code, ...(error.advice && { advice: error.advice }) } : {}
+      port.postMessage({ id, error: { ...known, message, ...(stack !== undefined && { stack }) } } satisfies Reply)
+    },
+  )
+})
