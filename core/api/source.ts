@@ -8,15 +8,14 @@ import * as v from 'valibot'
 import { architecture } from '../architectures/index.ts'
 import { AdytonError } from '../errors/errors.ts'
 import { readModel, type Card } from '../formats/model-directory.ts'
-import { chooseTiling } from '../he/tiling.ts'
-import { heParameters, roundingFailure } from '../he/parameters.ts'
 import type { Graph, Shape, Tensors } from '../network/graph.ts'
 import type { Calibration } from '../network/lower/calibrate.ts'
 import { lower, lowerCalibrated } from '../network/lower/lower.ts'
-import type { HePlanner, LowerOptions } from '../network/lower/options.ts'
+import type { LowerOptions } from '../network/lower/options.ts'
 import type { LoweredModel } from '../network/plan.ts'
 import { randomMasks, randomTensors } from '../network/tensors.ts'
 import type { PublicCard } from '../protocol/hello.ts'
+import { HE_PLANNER } from './he-planner.ts'
 import { derive, freshSeed, prgFor } from '../ring/prg.ts'
 
 /** Folder of the models that come with the program. */
@@ -73,8 +72,8 @@ export function modelFolder(model: string): string {
   })
 }
 
-export function loadNetwork(source: Source): LoadedNetwork {
-  return 'model' in source ? loadFolder(source.model) : randomNetwork(source)
+export async function loadNetwork(source: Source): Promise<LoadedNetwork> {
+  return 'model' in source ? await loadFolder(source.model) : randomNetwork(source)
 }
 
 function inputShapeOf(graph: Graph): Shape {
@@ -83,8 +82,8 @@ function inputShapeOf(graph: Graph): Shape {
   return input.shape
 }
 
-function loadFolder(model: string): LoadedNetwork {
-  const { graph, tensors, card, calibration } = readModel(modelFolder(model))
+async function loadFolder(model: string): Promise<LoadedNetwork> {
+  const { graph, tensors, card, calibration } = await readModel(modelFolder(model))
   const inputShape = inputShapeOf(graph)
   return {
     id: model,
@@ -100,7 +99,7 @@ function loadFolder(model: string): LoadedNetwork {
       mean: [...card.preprocessing.mean],
       std: [...card.preprocessing.std],
     },
-    calibration,
+    calibration: calibration ?? null,
   }
 }
 
@@ -125,9 +124,6 @@ function randomNetwork(source: Extract<Source, { arch: string }>): LoadedNetwork
     calibration: null,
   }
 }
-
-/** Answers the lowering's questions with core/he. */
-export const HE_PLANNER: HePlanner = { parameters: heParameters, tiling: chooseTiling, roundingFailure }
 
 /** Images of uniform noise in the preprocessed range, for a network without calibration. */
 export function noiseImages(network: LoadedNetwork, count: number, seed: Uint8Array = freshSeed()): Float32Array[] {

@@ -79,7 +79,10 @@ export function stretch(ink: Uint8Array): Float32Array {
   return Float32Array.from(ink, (value) => value / strongest)
 }
 
-/** Puts at most 20x20 pixels into 28x28 so that their centre of mass is in the middle, by whole pixels. */
+/**
+ * Puts at most 20x20 pixels into 28x28 so that their centre of mass is in the middle, by whole pixels: at 14 or up to
+ * one pixel right of and below it, which is where the digits of MNIST's own files have theirs.
+ */
 export function centreByMass(ink: Float32Array, width: number, height: number): Float32Array {
   let [mass, sumX, sumY] = [0, 0, 0]
   for (let y = 0; y < height; y++) {
@@ -91,7 +94,7 @@ export function centreByMass(ink: Float32Array, width: number, height: number): 
     }
   }
   const place = (sum: number, side: number) =>
-    Math.min(MNIST_SIDE - side, Math.max(0, Math.round(MNIST_SIDE / 2 - sum / mass)))
+    Math.min(MNIST_SIDE - side, Math.max(0, Math.ceil(MNIST_SIDE / 2 - sum / mass)))
   const left = place(sumX, width)
   const top = place(sumY, height)
   const out = new Float32Array(MNIST_SIDE ** 2)

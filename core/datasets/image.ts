@@ -112,7 +112,8 @@ async function load(source: ImageSource, options: ImageOptions): Promise<{ name:
   } catch (cause) {
     throw decodeError(name, cause)
   }
-  if (size.width * size.height > MAX_PIXELS) throw tooLarge(name, `${size.width} x ${size.height}`, `${MAX_PIXELS} pixels`)
+  if (size.width * size.height > MAX_PIXELS)
+    throw tooLarge(name, `${size.width} x ${size.height}`, `${MAX_PIXELS} pixels`)
   return { name, image: image.autoOrient().flatten({ background: '#ffffff' }).toColourspace('srgb') }
 }
 

@@ -7,8 +7,9 @@
  */
 import { checkPrimeSync } from 'node:crypto'
 import { AdytonError } from '../errors/errors.ts'
+import { convOutput } from '../ring/geometry.ts'
 import { MAX_BITS, MIN_BITS } from '../ring/ring.ts'
-import type { HeParameters } from './types.ts'
+import type { HeParameters, HeStep } from './types.ts'
 
 /** N. */
 export const POLY_DEGREE = 8192
@@ -19,8 +20,12 @@ export const MAX_MODULUS_BITS = 218
 export interface RoundingDemand {
   /** Every integer weight has |w| < 2^weightBits. */
   readonly weightBits: number
-  /** Weights that meet in one output element: inChannels / groups * kernelHeight * kernelWidth. */
-  readonly taps: number
+  /**
+   * Weights whose uploads' noise meets in one result. The noise of an upload fills all N coefficients, so a result
+   * collects it through the weights of every output channel packed beside it, not only through its own:
+   * tiling.outputs * inChannels / groups * kernelHeight * kernelWidth. See {@link roundingDemand}.
+   */
+  readonly terms: number
   /** Output elements, for bounds over a whole network. */
   readonly elements: number
 }
@@ -32,16 +37,26 @@ const CANDIDATES: readonly (readonly number[])[] = [
   [54, 54, 54, 54],
 ]
 
-/** Stands for every network we know when the caller has no layer list: 512 channels of 3x3, 12-bit weights. */
-const DEFAULT_DEMAND: readonly RoundingDemand[] = [{ weightBits: 12, taps: 4608, elements: 2 ** 20 }]
+/** Stands for every network we know when the caller has no layer list: 16 outputs of 512 channels 3x3, 12-bit weights. */
+const DEFAULT_DEMAND: readonly RoundingDemand[] = [{ weightBits: 12, terms: 16 * 4608, elements: 2 ** 20 }]
 
-/** Default share of HE rounding in the 2^-20 that one inference may fail with. */
-export const ROUNDING_BUDGET = 2 ** -24
+/** Default share of HE rounding in the 2^-20 that one inference may fail with: an eighth. */
+export const ROUNDING_BUDGET = 2 ** -23
+
+/** The demand of a linear step whose weights have |w| < 2^weightBits. */
+export function roundingDemand({ geometry: g, tiling }: HeStep, weightBits: number): RoundingDemand {
+  const { height, width } = convOutput(g)
+  return {
+    weightBits,
+    terms: (tiling.outputs * g.inChannels * g.kernelHeight * g.kernelWidth) / g.groups,
+    elements: g.outChannels * height * width,
+  }
+}
 
 /**
  * The cheapest parameters for the ring Z_2^plainBits under which the rounding of all the given steps together
- * fails with probability at most `budget`. Without `demand`: 2 data primes of 54 bits up to k = 43, 2 of 60 bits
- * up to k = 55, 3 of 54 bits above. Throws RangeError for a ring outside 2..59, AdytonError 'plan-invalid' when no
+ * fails with probability at most `budget`. Without `demand`: 2 data primes of 54 bits up to k = 42, 2 of 60 bits
+ * up to k = 54, 3 of 54 bits above. Throws RangeError for a ring outside 2..59, AdytonError 'plan-invalid' when no
  * parameters of 128-bit security are wide enough.
  */
 export function heParameters(
@@ -166,7 +181,7 @@ export function answerPrimes(params: HeParameters): number {
  *   2 t (E|e| + 1) / q,   E|e| <= sqrt(E e^2).
  *
  * The parts of e are uncorrelated and centred, so their variances add:
- * - the uploads' noise times the weights: (10.5 + 1/12) |w|_2^2, |w|_2^2 <= 4^weightBits taps. 10.5 is SEAL's centred
+ * - the uploads' noise times the weights: (10.5 + 1/12) |w|_2^2, |w|_2^2 <= 4^weightBits terms. 10.5 is SEAL's centred
  *   binomial error; 1/12 is the rounding of q m / t to an integer, uniform because the client's share m is uniform
  *   and q is odd. Since version 3.5 SEAL scales plaintexts by that rounding, not by floor(q / t), so a product that
  *   wraps mod t adds no (q mod t) term (test/unit/he-noise.test.ts measures it);
@@ -179,13 +194,13 @@ export function answerPrimes(params: HeParameters): number {
  */
 export function roundingFailure(
   params: HeParameters,
-  { weightBits, taps }: Pick<RoundingDemand, 'weightBits' | 'taps'>,
+  { weightBits, terms }: Pick<RoundingDemand, 'weightBits' | 'terms'>,
 ): number {
   const t = 2 ** params.plainBits
   const data = dataPrimes(params)
   const sent = answerPrimes(params)
   const rounding = roundingVariance(params.polyDegree)
-  const products = (ERROR_VARIANCE + 1 / 12) * 4 ** weightBits * taps
+  const products = (ERROR_VARIANCE + 1 / 12) * 4 ** weightBits * terms
   const before = (Math.sqrt(products + rounding + 1) + 1) / modulus(params, data)
   const after = sent < data ? (Math.sqrt(rounding) + 1) / modulus(params, sent) : 0
   return 2 * t * (before + after) + 2 ** -56

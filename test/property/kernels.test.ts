@@ -383,10 +383,10 @@ describe('ring arithmetic', () => {
 
   test('conv2d over more taps than one panel holds', () => {
     const side = { inHeight: 3, inWidth: 3, kernelHeight: 3, kernelWidth: 3, stride: 1, padding: 1, groups: 1 }
-    const g: ConvGeometry = { ...side, inChannels: 1000, outChannels: 3 }
+    const g: ConvGeometry = { ...side, inChannels: 2000, outChannels: 2 }
     for (const stride of [1, 2] as const) {
-      const words = randomFillSync(new Uint32Array(9000 * stride))
-      const weights = randomWeights(27_000, 13)
+      const words = randomFillSync(new Uint32Array(18_000 * stride))
+      const weights = randomWeights(36_000, 13)
       const expected = direct(words, stride, weights, g)
       for (const kernels of all) {
         expect(asBigInts(kernels.conv2d(words, stride, weights, g), stride), kernels.name).toEqual(expected)

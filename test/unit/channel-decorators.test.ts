@@ -36,9 +36,7 @@ test('counting adds up to the channel, with what came before it and what ends it
   await left.send({ type: MESSAGES.welcome, step: NO_STEP, payload: payload(0) })
   const account = new Account()
   const counted: Channel = counting(left, account.add)
-  await Promise.all(
-    [1, 2, 3].map((step) => counted.send({ type: MESSAGES.tables, step, payload: payload(step * 10) })),
-  )
+  await Promise.all([1, 2, 3].map((step) => counted.send({ type: MESSAGES.tables, step, payload: payload(step * 10) })))
   await right.abort('internal', 'enough')
   await expect(counted.receive({ type: MESSAGES.colours, step: 1, length: 3 })).rejects.toThrow('enough')
   await counted.abort('internal', 'too')

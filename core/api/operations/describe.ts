@@ -29,19 +29,19 @@ export const describe: Operation<DescribeInput, DescribeResult> = {
   name: 'describe',
   summary: 'Counts ReLUs, MACs and parameters; with costs, states bytes, time, memory and disk of one inference.',
   input: describeInput,
-  run(input, context) {
+  async run(input, context) {
     const { source } = input
     if (!input.costs && 'arch' in source && source.reluKeep === 1) {
       const graph = architecture(source.arch, { classes: source.classes })
-      return Promise.resolve(result(source.arch, countNetwork(graph), ops(graph)))
+      return result(source.arch, countNetwork(graph), ops(graph))
     }
-    const network = loadNetwork(source)
+    const network = await loadNetwork(source)
     const counts = countNetwork(network.graph, network.tensors)
     const base = result(network.name, counts, ops(network.graph))
-    if (!input.costs) return Promise.resolve(base)
+    if (!input.costs) return base
     context.onProgress({ text: 'lowering the network to the ring' })
     const { plan } = lowerNetwork(network, { reveal: input.reveal })
-    return Promise.resolve({ ...base, costs: { ...planSummary(plan), estimate: estimate(plan) } })
+    return { ...base, costs: { ...planSummary(plan), estimate: estimate(plan) } }
   },
 }
 

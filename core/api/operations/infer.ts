@@ -95,7 +95,7 @@ export const infer: Operation<InferInput, InferResult> = {
 
 async function runInfer(input: InferInput, context: OperationContext): Promise<InferResult> {
   context.onProgress({ text: 'loading the network' })
-  const network = loadNetwork(input.source)
+  const network = await loadNetwork(input.source)
   const images = await loadImages(input, network)
   const kernels = loadKernels({ warn: context.onNotice })
   context.onProgress({ text: 'lowering the network to the ring' })

@@ -19,13 +19,14 @@ export const models: Operation<Record<never, never>, ModelRow[]> = {
   name: 'models',
   summary: 'Lists the bundled models with their counts and accuracy.',
   input: v.strictObject({}),
-  run: () =>
-    Promise.resolve(
-      bundledModels().map((id) => {
-        const network = loadNetwork({ model: id })
-        const { relus, macs, params } = countNetwork(network.graph, network.tensors)
-        const accuracy = network.card?.accuracy ?? null
-        return { id, name: network.name, dataset: network.dataset, accuracy, relus, macs, params }
-      }),
-    ),
+  async run() {
+    const rows: ModelRow[] = []
+    for (const id of bundledModels()) {
+      const network = await loadNetwork({ model: id })
+      const { relus, macs, params } = countNetwork(network.graph, network.tensors)
+      const accuracy = network.card?.accuracy?.top1 ?? null
+      rows.push({ id, name: network.name, dataset: network.dataset, accuracy, relus, macs, params })
+    }
+    return rows
+  },
 }

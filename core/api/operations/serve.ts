@@ -66,7 +66,7 @@ async function runServe(input: ServeInput, context: OperationContext): Promise<S
     })
   }
   const identity = await loadOrCreateIdentity(data)
-  const network = loadNetwork(input.source)
+  const network = await loadNetwork(input.source)
   const kernels = loadKernels({ warn: context.onNotice })
   context.onProgress({ text: 'lowering the network to the ring' })
   const model = lowerNetwork(network, { reveal: input.reveal })
@@ -83,6 +83,7 @@ async function runServe(input: ServeInput, context: OperationContext): Promise<S
     const ended = serveClient({
       channel,
       peerFingerprint: channel.peerFingerprint,
+      disconnected: channel.disconnected,
       offer,
       kernels,
       he,

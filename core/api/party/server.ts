@@ -44,6 +44,7 @@ async function serve(command: Extract<ServerCommand, { do: 'serve' }>): Promise<
     const session = serveClient({
       channel,
       peerFingerprint: channel.peerFingerprint,
+      disconnected: channel.disconnected,
       offer,
       kernels,
       he,

@@ -22,7 +22,7 @@ namespace {
 // Must equal ABI of core/kernels/index.ts.
 constexpr int kAbi = 1;
 // Scratch of one block aims at a second-level cache.
-constexpr size_t kScratchTarget = 256 * 1024;
+constexpr size_t kScratchTarget = 384 * 1024;
 constexpr size_t kMinBlock = 64;
 constexpr size_t kMaxBlock = 1024;
 
@@ -104,7 +104,7 @@ Napi::Uint8Array newBytes(Napi::Env env, size_t bytes, size_t alignment = 1) {
 #if defined(__linux__)
   // Huge pages: the first touch of a table is otherwise a page fault every 128 AND gates.
   constexpr uintptr_t kPage = 4096;
-  if (bytes >= size_t{8} << 20) {
+  if (bytes >= size_t{4} << 20) {
     const uintptr_t first = (reinterpret_cast<uintptr_t>(buffer.Data()) + kPage - 1) / kPage * kPage;
     const uintptr_t last = (reinterpret_cast<uintptr_t>(buffer.Data()) + bytes) / kPage * kPage;
     madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);

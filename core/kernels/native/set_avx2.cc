@@ -10,8 +10,8 @@ namespace {
 struct V {
   using Vec = __m128i;
   static constexpr int kLanes = 1;
-  static constexpr int kGarbleUnroll = 2;    // 4 keys and 8 states fill the 16 registers
-  static constexpr int kEvaluateUnroll = 3;  // 6 keys and 6 states
+  static constexpr int kGarbleUnroll = 4;
+  static constexpr int kEvaluateUnroll = 4;
 
   static Vec zero() { return _mm_setzero_si128(); }
   static Vec broadcast(const uint8_t* p) { return load(p, 1); }
@@ -35,34 +35,47 @@ struct V {
     return _mm_set_epi64x(static_cast<long long>(sum.high), static_cast<long long>(sum.low));
   }
 
-  // Key expansion beside encryption. AESENCLAST of a block whose four columns are all RotWord(w3) is SubWord of it in
-  // every column (ShiftRows moves nothing then), and its round key adds the round constant; it is faster than
-  // AESKEYGENASSIST, as emp-tool's MiTCCR found.
+  // Transposes the 4 x 4 words: four keys to their first, second, third and fourth words.
+  static void transposeWords(Vec a, Vec b, Vec c, Vec d, Vec (&out)[4]) {
+    const Vec t0 = _mm_unpacklo_epi32(a, b), t1 = _mm_unpackhi_epi32(a, b);
+    const Vec t2 = _mm_unpacklo_epi32(c, d), t3 = _mm_unpackhi_epi32(c, d);
+    out[0] = _mm_unpacklo_epi64(t0, t2);
+    out[1] = _mm_unpackhi_epi64(t0, t2);
+    out[2] = _mm_unpacklo_epi64(t1, t3);
+    out[3] = _mm_unpackhi_epi64(t1, t3);
+  }
+
+  // Four keys are expanded at once, word by word; see set_vaes512.cc.
   template <int kKeys, int kEach>
-  static void encrypt(Vec (&keys)[kKeys], Vec (&states)[kKeys * kEach]) {
-    const Vec rotate = _mm_set1_epi32(0x0c0f0e0d);
+  static void encrypt(const Vec (&keys)[kKeys], Vec (&states)[kKeys * kEach]) {
+    constexpr int kGroups = (kKeys + 3) / 4;
+    const Vec rotate = _mm_setr_epi8(1, 14, 11, 4, 5, 2, 15, 8, 9, 6, 3, 12, 13, 10, 7, 0);
     static constexpr int kRcon[10] = {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36};
-#pragma GCC unroll 16
-    for (int k = 0; k < kKeys; k++) {
-#pragma GCC unroll 16
-      for (int i = 0; i < kEach; i++) states[k * kEach + i] ^= keys[k];
+    Vec words[kGroups][4];
+#pragma GCC unroll 4
+    for (int g = 0; g < kGroups; g++) {
+      const auto key = [&](int i) { return keys[4 * g + i < kKeys ? 4 * g + i : 0]; };
+      transposeWords(key(0), key(1), key(2), key(3), words[g]);
     }
+#pragma GCC unroll 16
+    for (int i = 0; i < kKeys * kEach; i++) states[i] ^= keys[i / kEach];
 #pragma GCC unroll 10
     for (int round = 0; round < 10; round++) {
       const Vec rcon = _mm_set1_epi32(kRcon[round]);
+#pragma GCC unroll 4
+      for (int g = 0; g < kGroups; g++) {
+        Vec(&w)[4] = words[g];
+        w[0] ^= _mm_aesenclast_si128(_mm_shuffle_epi8(w[3], rotate), rcon);
+        w[1] ^= w[0];
+        w[2] ^= w[1];
+        w[3] ^= w[2];
+        Vec roundKeys[4];
+        transposeWords(w[0], w[1], w[2], w[3], roundKeys);
 #pragma GCC unroll 16
-      for (int k = 0; k < kKeys; k++) {
-        const Vec sub = _mm_aesenclast_si128(_mm_shuffle_epi8(keys[k], rotate), rcon);
-        Vec key = keys[k] ^ _mm_slli_si128(keys[k], 4);
-        key ^= _mm_slli_si128(key, 8);
-        keys[k] = key ^ sub;
-      }
-#pragma GCC unroll 16
-      for (int k = 0; k < kKeys; k++) {
-#pragma GCC unroll 16
-        for (int i = 0; i < kEach; i++) {
-          Vec& s = states[k * kEach + i];
-          s = round < 9 ? _mm_aesenc_si128(s, keys[k]) : _mm_aesenclast_si128(s, keys[k]);
+        for (int i = 0; i < 4 * kEach; i++) {
+          if (4 * g * kEach + i >= kKeys * kEach) break;
+          Vec& s = states[4 * g * kEach + i];
+          s = round < 9 ? _mm_aesenc_si128(s, roundKeys[i / kEach]) : _mm_aesenclast_si128(s, roundKeys[i / kEach]);
         }
       }
     }

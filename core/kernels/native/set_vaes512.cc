@@ -10,7 +10,7 @@ namespace {
 struct V {
   using Vec = __m512i;
   static constexpr int kLanes = 4;
-  static constexpr int kGarbleUnroll = 2;
+  static constexpr int kGarbleUnroll = 4;
   static constexpr int kEvaluateUnroll = 4;
 
   static Vec zero() { return _mm512_setzero_si512(); }
@@ -62,31 +62,53 @@ struct V {
     return _mm512_mask_add_epi64(sum, carry, sum, _mm512_set1_epi64(1));
   }
 
-  // Key expansion beside encryption, as in set_avx2.cc.
+  // Transposes the 4 x 4 words of each lane: four keys side by side to their first, second, third and fourth words.
+  static void transposeWords(Vec a, Vec b, Vec c, Vec d, Vec (&out)[4]) {
+    const Vec t0 = _mm512_unpacklo_epi32(a, b), t1 = _mm512_unpackhi_epi32(a, b);
+    const Vec t2 = _mm512_unpacklo_epi32(c, d), t3 = _mm512_unpackhi_epi32(c, d);
+    out[0] = _mm512_unpacklo_epi64(t0, t2);
+    out[1] = _mm512_unpackhi_epi64(t0, t2);
+    out[2] = _mm512_unpacklo_epi64(t1, t3);
+    out[3] = _mm512_unpackhi_epi64(t1, t3);
+  }
+
+  // Encrypts kEach states under each key, expanding the keys on the way. Sixteen keys are expanded at once, held word
+  // by word: SubWord of all their last words is one AESENCLAST, whose ShiftRows the byte shuffle before it undoes
+  // (together with RotWord) and whose round key adds the round constant.
   template <int kKeys, int kEach>
-  static void encrypt(Vec (&keys)[kKeys], Vec (&states)[kKeys * kEach]) {
-    const Vec rotate = _mm512_set1_epi32(0x0c0f0e0d);
+  static void encrypt(const Vec (&keys)[kKeys], Vec (&states)[kKeys * kEach]) {
+    constexpr int kGroups = (kKeys + 3) / 4;
+    const Vec rotate = _mm512_broadcast_i32x4(_mm_setr_epi8(1, 14, 11, 4, 5, 2, 15, 8, 9, 6, 3, 12, 13, 10, 7, 0));
     static constexpr int kRcon[10] = {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36};
-#pragma GCC unroll 16
-    for (int k = 0; k < kKeys; k++) {
-#pragma GCC unroll 16
-      for (int i = 0; i < kEach; i++) states[k * kEach + i] ^= keys[k];
+    Vec words[kGroups][4];
+#pragma GCC unroll 4
+    for (int g = 0; g < kGroups; g++) {
+      const auto key = [&](int i) { return keys[4 * g + i < kKeys ? 4 * g + i : 0]; };
+      transposeWords(key(0), key(1), key(2), key(3), words[g]);
     }
+#pragma GCC unroll 16
+    for (int i = 0; i < kKeys * kEach; i++) states[i] ^= keys[i / kEach];
 #pragma GCC unroll 10
     for (int round = 0; round < 10; round++) {
       const Vec rcon = _mm512_set1_epi32(kRcon[round]);
+#pragma GCC unroll 4
+      for (int g = 0; g < kGroups; g++) {
+        Vec(&w)[4] = words[g];
+        const Vec sub = _mm512_aesenclast_epi128(_mm512_shuffle_epi8(w[3], rotate), rcon);
+        // Running sums w0, w0 ^ w1, ... each with sub: one step after sub is known, as the next round waits for w3.
+        const Vec three = _mm512_ternarylogic_epi64(w[0], w[1], w[2], 0x96);
+        w[3] = _mm512_ternarylogic_epi64(three, w[3], sub, 0x96);
+        w[2] = three ^ sub;
+        w[1] = _mm512_ternarylogic_epi64(w[0], w[1], sub, 0x96);
+        w[0] = w[0] ^ sub;
+        Vec roundKeys[4];
+        transposeWords(w[0], w[1], w[2], w[3], roundKeys);
 #pragma GCC unroll 16
-      for (int k = 0; k < kKeys; k++) {
-        const Vec sub = _mm512_aesenclast_epi128(_mm512_shuffle_epi8(keys[k], rotate), rcon);
-        const Vec key = keys[k] ^ _mm512_bslli_epi128(keys[k], 4);
-        keys[k] = _mm512_ternarylogic_epi64(key, _mm512_bslli_epi128(key, 8), sub, 0x96);
-      }
-#pragma GCC unroll 16
-      for (int k = 0; k < kKeys; k++) {
-#pragma GCC unroll 16
-        for (int i = 0; i < kEach; i++) {
-          Vec& s = states[k * kEach + i];
-          s = round < 9 ? _mm512_aesenc_epi128(s, keys[k]) : _mm512_aesenclast_epi128(s, keys[k]);
+        for (int i = 0; i < 4 * kEach; i++) {
+          if (4 * g * kEach + i >= kKeys * kEach) break;
+          Vec& s = states[4 * g * kEach + i];
+          s = round < 9 ? _mm512_aesenc_epi128(s, roundKeys[i / kEach])
+                        : _mm512_aesenclast_epi128(s, roundKeys[i / kEach]);
         }
       }
     }

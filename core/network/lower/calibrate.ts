@@ -56,3 +56,26 @@ export function calibrate(run: FloatRunner, operations: readonly Operation[], im
   // A layer that is silent on every image still needs some scale.
   return { max: max.map((m) => (m === 0 ? 1 : m)), linearised }
 }
+
+/** Ranges by operation id: what a model folder keeps as calibration.json. */
+export type Calibration = Readonly<
+  Record<string, { readonly max: number; /** Sum of |input| at linearised positions. */ readonly linearised: number }>
+>
+
+export function toCalibration(operations: readonly Operation[], ranges: Ranges): Calibration {
+  return Object.fromEntries(
+    operations.map((op, i) => [op.id, { max: ranges.max[i], linearised: ranges.linearised[i] }]),
+  )
+}
+
+/** Throws AdytonError 'model-invalid' naming an operation without ranges: the calibration is of another network. */
+export function toRanges(operations: readonly Operation[], calibration: Calibration): Ranges {
+  const of = operations.map((op) => {
+    const found = Object.hasOwn(calibration, op.id) ? calibration[op.id] : undefined
+    if (found !== undefined) return found
+    throw new AdytonError('model-invalid', `the calibration has no ranges for '${op.id}'`, {
+      advice: 'The network has changed since it was calibrated: calibrate it again.',
+    })
+  })
+  return { max: of.map(({ max }) => max), linearised: of.map(({ linearised }) => linearised) }
+}

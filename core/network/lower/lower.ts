@@ -10,7 +10,7 @@ import { PLAN_VERSION, type HeParameters, type LoweredModel, type Plan, type Ste
 import { elements } from '../shapes.ts'
 import { assignRings, type Rings } from './rings.ts'
 import { assignScales, type Scaled } from './scales.ts'
-import { calibrate } from './calibrate.ts'
+import { calibrate, toCalibration, toRanges, type Calibration } from './calibrate.ts'
 import type { Operation } from './operations.ts'
 import { PRECISIONS, resolveOptions, type HePlanner, type LowerOptions, type ResolvedOptions } from './options.ts'
 import { simplify } from './simplify.ts'
@@ -116,10 +116,26 @@ export function lower(
   planner: HePlanner,
   options: LowerOptions = {},
 ): LoweredModel {
-  const tries = attempts(options)
-  const run = floatRunner(graph, tensors)
+  return lowerCalibrated(graph, tensors, calibrateNetwork(graph, tensors, calibration), planner, options)
+}
+
+/** Ranges of a network over some images, to be kept with it; see {@link lowerCalibrated}. Errors as for {@link lower}. */
+export function calibrateNetwork(graph: Graph, tensors: Tensors, images: readonly Float32Array[]): Calibration {
   const operations = simplify(graph, tensors)
-  const ranges = calibrate(run, operations, calibration)
+  return toCalibration(operations, calibrate(floatRunner(graph, tensors), operations, images))
+}
+
+/** As {@link lower}, with ranges that were measured before, so that nobody needs the images again. */
+export function lowerCalibrated(
+  graph: Graph,
+  tensors: Tensors,
+  calibration: Calibration,
+  planner: HePlanner,
+  options: LowerOptions = {},
+): LoweredModel {
+  const tries = attempts(options)
+  const operations = simplify(graph, tensors)
+  const ranges = toRanges(operations, calibration)
   let refusal: unknown
   for (const resolved of tries) {
     try {

@@ -25,7 +25,7 @@ export interface Rings {
 }
 
 /** A second SEAL context must save at least this many bytes of garbled tables. */
-const NARROW_WORTH_BYTES = 2 ** 20
+const NARROW_WORTH_BYTES = 4 * 2 ** 20
 const TABLE_BYTES = 32
 
 /** Bits of a signed integer of that magnitude, with headroom. */

@@ -22,6 +22,8 @@ export interface ClientContext {
   readonly he: HePool
   readonly store: PackageStore
   readonly pairing: ClientPairing
+  /** Secret HE keys, by plaintext width. */
+  readonly secretKeys: ReadonlyMap<number, Uint8Array>
   progress(done: Progress): void
   /** Description of a new package of this session. */
   packageMeta(id: string): PackageMeta

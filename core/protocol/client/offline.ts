@@ -10,13 +10,13 @@ import { choiceBits, evaluatorBits } from '../../garble/inputs.ts'
 import { transferCount } from '../../garble/session.ts'
 import { tilingCounts } from '../../he/tiling.ts'
 import { answerBytes } from '../../he/wire.ts'
-import type { LinearStep, Plan } from '../../network/plan.ts'
+import type { HeParameters, LinearStep, Plan } from '../../network/plan.ts'
 import { CotReceiver } from '../../ot/extension.ts'
 import { PACKAGE_SEED_BYTES, packageClientFinish } from '../../ot/bootstrap.ts'
 import { pack } from '../../ring/packing.ts'
 import { freshSeed, prgFor } from '../../ring/prg.ts'
-import type { RingVector } from '../../ring/ring.ts'
-import { gather, sub, truncateClient } from '../../ring/vector.ts'
+import { ring, type RingVector } from '../../ring/ring.ts'
+import { gather, reduce, sub, truncateClient } from '../../ring/vector.ts'
 import { gcBatches, isNonLinear, splitActivation, type GcBatch, type NonLinearStep } from '../batches.ts'
 import { place, type Place } from '../link.ts'
 import { isLocal, ringOf, runLocal, stepInputs } from '../local.ts'
@@ -111,9 +111,12 @@ async function runLinearLayers(context: ClientContext, seed: Uint8Array): Promis
 
   const upload = async (): Promise<void> => {
     for (const [index, step] of linear) {
-      const share = inputs.get(step.id) as RingVector
-      const ciphertexts = await link.work(at(index, step), 'he', () => he.encrypt(heOf(plan, step), step, share))
-      for (const bytes of ciphertexts) await link.send(at(index, step), MESSAGES.heUpload, bytes)
+      const parameters = heOf(plan, step)
+      const share = reduce(inputs.get(step.id) as RingVector, ring(parameters.plainBits))
+      const uploads = await link.work(at(index, step), 'he', () =>
+        he.encrypt(parameters, secretKey(context, parameters), step, share),
+      )
+      for (const bytes of uploads) await link.send(at(index, step), MESSAGES.heUpload, bytes)
       context.progress({ phase: 'offline', step: step.id, what: 'encrypted' })
     }
   }
@@ -125,13 +128,21 @@ async function runLinearLayers(context: ClientContext, seed: Uint8Array): Promis
       for (const results of counts.resultCoefficients) {
         answers.push(await link.receive(at(index, step), MESSAGES.heAnswer, answerBytes(parameters, results)))
       }
-      shares.set(step.output, await link.work(at(index, step), 'he', () => he.decrypt(parameters, step, answers)))
+      shares.set(step.output, await link.work(at(index, step), 'he', () =>
+        he.decrypt(parameters, secretKey(context, parameters), step, answers),
+      ))
       context.progress({ phase: 'offline', step: step.id, what: 'answered' })
     }
   }
   await bothOrFirstError(upload(), download(), () => link.channel.abort('internal', 'the offline phase failed'))
   await runLocals()
   return shares
+}
+
+function secretKey(context: ClientContext, parameters: HeParameters): Uint8Array {
+  const key = context.secretKeys.get(parameters.plainBits)
+  if (key === undefined) throw new Error(`no secret key for plaintexts of ${parameters.plainBits} bits`)
+  return key
 }
 
 /** Waits for both; when one fails, `stop` unblocks the other and the first error is thrown. */

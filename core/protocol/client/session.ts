@@ -95,8 +95,10 @@ export class ClientSession {
       throw mismatch('model', 'the plan that was sent', digest, 'the announced one', hello.planDigest)
     }
     checkHe(plan)
+    const secretKeys = new Map<number, Uint8Array>()
     for (const parameters of plan.he) {
-      const { publicKey } = await link.work(setup, 'he', () => options.he.generateKeys(parameters))
+      const { publicKey, secretKey } = await link.work(setup, 'he', () => options.he.generateKeys(parameters))
+      secretKeys.set(parameters.plainBits, secretKey)
       await link.send(setup, MESSAGES.hePublicKey, publicKey)
     }
     const { state, message } = await link.work(setup, 'ot', () => pairingClientStart(sessionId(ours, theirs)))
@@ -110,6 +112,7 @@ export class ClientSession {
       he: options.he,
       store: options.store,
       pairing,
+      secretKeys,
       progress: (done) => options.onProgress?.(done),
       packageMeta: (id) => packageMeta(id, 'client', options.peerFingerprint, hello),
       checkPackage: (meta) => checkPackage(meta, options.peerFingerprint, hello),

@@ -19,6 +19,8 @@ export interface ServerContext {
   readonly pairing: ServerPairing
   /** The client's HE public keys in wire form, by plaintext width. */
   readonly publicKeys: ReadonlyMap<number, Uint8Array>
+  /** Aborted when the client is gone, so that long work for it ends. */
+  readonly disconnected: AbortSignal | undefined
   progress(done: Progress): void
   packageMeta(id: string): PackageMeta
   checkPackage(meta: PackageMeta): void

@@ -67,21 +67,26 @@ async function answerLinear(
   const { link, plan, he } = context
   const parameters = heOf(plan, step)
   const counts = tilingCounts(step.geometry, step.tiling, parameters.polyDegree)
-  const inputs: Uint8Array[] = []
-  for (let i = 0; i < counts.inputs; i++) {
-    inputs.push(await link.receive(where, MESSAGES.heUpload, uploadBytes(parameters)))
+  const uploads = async function* (): AsyncGenerator<Uint8Array> {
+    for (let i = 0; i < counts.inputs; i++) {
+      yield await link.receive(where, MESSAGES.heUpload, uploadBytes(parameters))
+    }
   }
+  let sent = Promise.resolve()
   const weights = context.secret.weights.get(step.id)
   if (weights === undefined) throw new Error(`step ${step.id} has no weights`)
-  const { answers, share } = await link.work(where, 'he', () =>
-    he.evaluate(parameters, publicKeyFor(context, parameters), step, {
-      weights,
-      inputs,
-      maskKey: derive(seed, answerMaskLabel(step.id), 16),
+  const maskKey = derive(seed, answerMaskLabel(step.id), 16)
+  const { share } = await link.work(where, 'he', () =>
+    he.evaluate(parameters, publicKeyFor(context, parameters), step, weights, uploads(), maskKey, {
+      signal: context.disconnected,
+      onCiphertext: (_, answer) => {
+        sent = sent.then(() => link.send(where, MESSAGES.heAnswer, answer))
+        sent.catch(() => undefined) // reported below
+      },
     }),
   )
   await writer.append('linear', encodeWords(share))
-  for (const answer of answers) await link.send(where, MESSAGES.heAnswer, answer)
+  await sent
   context.progress({ phase: 'offline', step: step.id, what: 'answered' })
 }
 

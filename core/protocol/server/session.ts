@@ -59,6 +59,8 @@ export interface ServerSessionOptions {
   readonly kernels: Kernels
   readonly he: HePool
   readonly store: PackageStore
+  /** Aborted when the connection is gone. */
+  readonly disconnected?: AbortSignal
   readonly onProgress?: (done: Progress) => void
   readonly onServed?: (served: Served) => void
 }
@@ -148,6 +150,7 @@ async function greet(options: ServerSessionOptions): Promise<ServerContext> {
     store,
     pairing,
     publicKeys,
+    disconnected: options.disconnected,
     progress: (done) => options.onProgress?.(done),
     packageMeta: (id) => packageMeta(id, 'server', options.peerFingerprint, offer),
     checkPackage: (meta) => checkPackage(meta, options.peerFingerprint, offer),

@@ -5,15 +5,17 @@
  *
  * The same data, seed and options give the same bytes on the same machine (other CPUs may sum in another order).
  */
-import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { loadMnist } from '../../datasets/mnist.ts'
+import { loadMnist, MNIST_PIXELS, type Mnist } from '../../datasets/mnist.ts'
 import { AdytonError } from '../../errors/errors.ts'
+import { writeModel } from '../../formats/model-directory.ts'
+import { calibrateNetwork } from '../../network/lower/lower.ts'
 import { accuracy, fit, FIT } from './fit.ts'
 import { toTensors } from './model.ts'
 import { DIGITS, digitsGraph } from './network.ts'
 import { digitsCard } from './card.ts'
-import { writeModel } from './save.ts'
+
+const CALIBRATION_IMAGES = 1000
 
 function whole(name: string, text: string | undefined, fallback: number, min: number, max: number): number {
   if (text === undefined) return fallback
@@ -51,15 +53,24 @@ async function main(): Promise<void> {
   const tested = accuracy(fitted.parameters, test)
   const card = digitsCard({
     options,
-    dataset: path.basename(path.resolve(values.dataset)),
     trainImages: fitted.trainImages,
     validationImages: fitted.validationImages,
     testImages: test.count,
     validation: fitted.validation,
     test: tested,
   })
-  writeModel(values.out, digitsGraph(DIGITS), toTensors(fitted.parameters, DIGITS), card)
+  const graph = digitsGraph(DIGITS)
+  const tensors = toTensors(fitted.parameters, DIGITS)
+  const calibration = calibrateNetwork(graph, tensors, calibrationImages(train))
+  await writeModel(values.out, { graph, tensors, card, calibration })
   console.error(`test ${percent(tested)} (${test.count} images); written to ${values.out}`)
+}
+
+/** The first training images as they are: what the ranges of the lowered network are taken from. */
+function calibrationImages({ images, count }: Mnist): Float32Array[] {
+  return Array.from({ length: Math.min(count, CALIBRATION_IMAGES) }, (_, index) =>
+    Float32Array.from(images.subarray(index * MNIST_PIXELS, (index + 1) * MNIST_PIXELS), (value) => value / 255),
+  )
 }
 
 const percent = (share: number) => `${(100 * share).toFixed(2)} %`
