@@ -20,12 +20,13 @@ export const MAX_MODULUS_BITS = 218
 export interface RoundingDemand {
   /** Every integer weight has |w| < 2^weightBits. */
   readonly weightBits: number
+  /** Products that are summed into one output element: inChannels / groups * kernelHeight * kernelWidth. */
+  readonly taps: number
   /**
-   * Weights whose uploads' noise meets in one result. The noise of an upload fills all N coefficients, so a result
-   * collects it through the weights of every output channel packed beside it, not only through its own:
-   * tiling.outputs * inChannels / groups * kernelHeight * kernelWidth. See {@link roundingDemand}.
+   * Output channels packed in an answer, tiling.outputs. The noise of an upload fills all N coefficients, so every
+   * result collects it through the weights of all the channels packed beside it, not only through its own.
    */
-  readonly terms: number
+  readonly outputs: number
   /** Output elements, for bounds over a whole network. */
   readonly elements: number
 }
@@ -38,7 +39,7 @@ const CANDIDATES: readonly (readonly number[])[] = [
 ]
 
 /** Stands for every network we know when the caller has no layer list: 16 outputs of 512 channels 3x3, 12-bit weights. */
-const DEFAULT_DEMAND: readonly RoundingDemand[] = [{ weightBits: 12, terms: 16 * 4608, elements: 2 ** 20 }]
+const DEFAULT_DEMAND: readonly RoundingDemand[] = [{ weightBits: 12, taps: 4608, outputs: 16, elements: 2 ** 20 }]
 
 /** Default share of HE rounding in the 2^-20 that one inference may fail with: an eighth. */
 export const ROUNDING_BUDGET = 2 ** -23
@@ -48,7 +49,8 @@ export function roundingDemand({ geometry: g, tiling }: HeStep, weightBits: numb
   const { height, width } = convOutput(g)
   return {
     weightBits,
-    terms: (tiling.outputs * g.inChannels * g.kernelHeight * g.kernelWidth) / g.groups,
+    taps: (g.inChannels / g.groups) * g.kernelHeight * g.kernelWidth,
+    outputs: tiling.outputs,
     elements: g.outChannels * height * width,
   }
 }
@@ -181,7 +183,7 @@ export function answerPrimes(params: HeParameters): number {
  *   2 t (E|e| + 1) / q,   E|e| <= sqrt(E e^2).
  *
  * The parts of e are uncorrelated and centred, so their variances add:
- * - the uploads' noise times the weights: (10.5 + 1/12) |w|_2^2, |w|_2^2 <= 4^weightBits terms. 10.5 is SEAL's centred
+ * - the uploads' noise times the weights: (10.5 + 1/12) |w|_2^2, |w|_2^2 <= 4^weightBits taps outputs. 10.5 is SEAL's centred
  *   binomial error; 1/12 is the rounding of q m / t to an integer, uniform because the client's share m is uniform
  *   and q is odd. Since version 3.5 SEAL scales plaintexts by that rounding, not by floor(q / t), so a product that
  *   wraps mod t adds no (q mod t) term (test/unit/he-noise.test.ts measures it);
@@ -194,13 +196,13 @@ export function answerPrimes(params: HeParameters): number {
  */
 export function roundingFailure(
   params: HeParameters,
-  { weightBits, terms }: Pick<RoundingDemand, 'weightBits' | 'terms'>,
+  { weightBits, taps, outputs }: Pick<RoundingDemand, 'weightBits' | 'taps' | 'outputs'>,
 ): number {
   const t = 2 ** params.plainBits
   const data = dataPrimes(params)
   const sent = answerPrimes(params)
   const rounding = roundingVariance(params.polyDegree)
-  const products = (ERROR_VARIANCE + 1 / 12) * 4 ** weightBits * terms
+  const products = (ERROR_VARIANCE + 1 / 12) * 4 ** weightBits * taps * outputs
   const before = (Math.sqrt(products + rounding + 1) + 1) / modulus(params, data)
   const after = sent < data ? (Math.sqrt(rounding) + 1) / modulus(params, sent) : 0
   return 2 * t * (before + after) + 2 ** -56

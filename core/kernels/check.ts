@@ -16,8 +16,8 @@ import {
 
 /** Largest side, kernel, stride, padding or channel count of a convolution; keeps every product below 2^53. */
 const MAX_EXTENT = 2 ** 20
-/** Most words that one call may return. */
-const MAX_OUTPUT_WORDS = 2 ** 31
+/** Most elements of one call's output, or of its padded image. */
+const MAX_ELEMENTS = 2 ** 31
 
 /** Throws unless `value` is an integer in [low, high]. */
 export function checkInteger(name: string, value: number, low: number, high = Number.MAX_SAFE_INTEGER): void {
@@ -95,6 +95,7 @@ export function checkGarble(input: GarbleInput): void {
   if ((input.delta[0] & 1) === 0) throw new RangeError('delta must have its colour bit (bit 0 of byte 0) set')
   checkBytes('garblerZero', input.garblerZero, circuit.garblerInputs * instances * 16)
   checkBytes('evaluatorZero', input.evaluatorZero, circuit.evaluatorInputs * instances * 16)
+  if (input.tables !== undefined) checkBytes('tables', input.tables, circuit.andGates * instances * 32)
 }
 
 export function checkEvaluate(input: EvaluateInput): void {
@@ -160,7 +161,9 @@ export function checkConv(words: Uint32Array, stride: number, weights: Int32Arra
   }
   const { height, width } = convOutput(g)
   if (height < 1 || width < 1) throw new RangeError('geometry: the kernel is larger than the padded image')
-  checkInteger('geometry: output words', g.outChannels * height * width * stride, 1, MAX_OUTPUT_WORDS)
+  const padded = g.inChannels * (g.inHeight + 2 * g.padding) * (g.inWidth + 2 * g.padding)
+  checkInteger('geometry: elements of the output', g.outChannels * height * width, 1, MAX_ELEMENTS)
+  checkInteger('geometry: elements of the padded image', padded, 1, MAX_ELEMENTS)
   checkWords('words', words, g.inChannels * g.inHeight * g.inWidth * stride)
   checkSigned('weights', weights, g.outChannels * (g.inChannels / g.groups) * g.kernelHeight * g.kernelWidth)
 }

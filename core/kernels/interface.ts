@@ -50,6 +50,11 @@ export interface GarbleInput extends GarbleContext {
   readonly garblerZero: Uint8Array
   /** Zero labels of the evaluator's inputs, [evaluatorInputs][instances][16]. */
   readonly evaluatorZero: Uint8Array
+  /**
+   * Where to write the tables, andGates * instances * 32 bytes; default is new memory. Passing the tables of an
+   * earlier call, once they are sent, saves the page faults of fresh memory, which can cost more than the garbling.
+   */
+  readonly tables?: Uint8Array
 }
 
 export interface GarbleOutput {

@@ -34,6 +34,7 @@ export interface NativeAddon {
     delta: Uint8Array,
     garblerZero: Uint8Array,
     evaluatorZero: Uint8Array,
+    tables: Uint8Array | undefined,
   ): GarbleOutput
   evaluate(
     set: number,
@@ -100,6 +101,7 @@ export function nativeKernels(addon: NativeAddon, instructionSet: InstructionSet
         input.delta,
         input.garblerZero,
         input.evaluatorZero,
+        input.tables,
       )
     },
     evaluate(input) {

@@ -162,6 +162,8 @@ const stampFile = (/** @type {string} */ root) => path.join(root, 'node_modules'
 function record(root, change) {
   const file = stampFile(root)
   const temporary = `${file}.${process.pid}`
+  // npm leaves no folder when there is nothing to install.
+  mkdirSync(path.dirname(file), { recursive: true })
   writeFileSync(temporary, JSON.stringify({ ...readJson(file), ...change }, null, 2) + '\n')
   renameSync(temporary, file)
 }

@@ -32,13 +32,18 @@ export function content(id: string, section: string): Uint8Array {
 export async function build(store: PackageStore, id?: string): Promise<string> {
   const meta = testMeta(id)
   const writer = await store.create(meta)
-  for (const section of SECTIONS) {
-    const bytes = content(meta.id, section)
-    const cut = bytes.length >> 1
-    await writer.append(section, bytes.subarray(0, cut))
-    await writer.append(section, bytes.subarray(cut))
+  try {
+    for (const section of SECTIONS) {
+      const bytes = content(meta.id, section)
+      const cut = bytes.length >> 1
+      await writer.append(section, bytes.subarray(0, cut))
+      await writer.append(section, bytes.subarray(cut))
+    }
+    await writer.finish()
+  } catch (error) {
+    await writer.discard()
+    throw error
   }
-  await writer.finish()
   return meta.id
 }
 

@@ -382,12 +382,13 @@ describe('a disk that fails', () => {
       const stages = { build: 0, take: 0, read: 0, complete: 0 }
       for (let failAt = 0; ; failAt++) {
         const id = randomBytes(16).toString('hex')
+        const folder = join(dir, `disk-${failAt}`)
         const failing = new FailingFiles(failAt, error)
         let stage: keyof typeof stages = 'build'
         let uses = 0
         let failure: unknown
         try {
-          const broken = await open(failing.ops())
+          const broken = await PackageStore.open(folder, { role: 'client', files: failing.ops() })
           await build(broken, id)
           stage = 'take'
           const reader = await broken.take(id)
@@ -395,8 +396,7 @@ describe('a disk that fails', () => {
           stage = 'read'
           const synced = [`write burned/${id}`, `sync burned/${id}`, 'syncFolder burned']
           expect(failing.log.filter((entry) => synced.includes(entry))).toEqual(synced)
-          await check(reader)
-          await reader.close()
+          await check(reader).finally(() => reader.close())
           stage = 'complete'
         } catch (caught) {
           failure = caught
@@ -409,7 +409,7 @@ describe('a disk that fails', () => {
           expect((failure as AdytonError).advice, context).toBeDefined()
         }
         // The disk works again. Whatever is offered is whole, and nothing is offered twice.
-        const healthy = await open()
+        const healthy = await PackageStore.open(folder, { role: 'client' })
         const listed = (await healthy.list()).some((one) => one.id === id)
         try {
           const reader = await healthy.take(id)

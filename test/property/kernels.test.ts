@@ -243,6 +243,9 @@ describe('half gates', () => {
       const { delta, garblerZero, evaluatorZero } = run.garble
       const moved = { ...run.garble, delta: odd(delta), garblerZero: odd(garblerZero), evaluatorZero: odd(evaluatorZero) }
       expect(Buffer.compare(kernels.garble(moved).tables, expected.tables), kernels.name).toBe(0)
+      const tables = odd(random(expected.tables.length))
+      expect(kernels.garble({ ...run.garble, tables }).tables, kernels.name).toBe(tables)
+      expect(Buffer.compare(tables, expected.tables), kernels.name).toBe(0)
       const labels = { garblerLabels: odd(input.garblerLabels), evaluatorLabels: odd(input.evaluatorLabels) }
       expect(kernels.evaluate({ ...input, ...labels, tables: odd(input.tables) }), kernels.name).toEqual(colours)
     }

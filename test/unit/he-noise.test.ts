@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { generateKeys, HeClient, type HeKeys } from '../../core/he/client.ts'
 import { resultCoefficients, resultElements } from '../../core/he/encoding.ts'
 import { layoutOf } from '../../core/he/layout.ts'
-import { answerPrimes, POLY_DEGREE, roundingDemand } from '../../core/he/parameters.ts'
+import { answerPrimes, POLY_DEGREE } from '../../core/he/parameters.ts'
 import { HeContext } from '../../core/he/seal.ts'
 import { HeServer } from '../../core/he/server.ts'
 import { unpackAnswer } from '../../core/he/wire.ts'
@@ -90,7 +90,7 @@ class Bench {
     return {
       rms: Math.sqrt(inner.reduce((sum, e) => sum + e * e, 0) / inner.length),
       worst: noise.reduce((max, e) => Math.max(max, Math.abs(e)), 0),
-      expected: Math.sqrt(fresh * size * size * roundingDemand({ geometry: g, tiling: layout.tiling }, weightBits).terms + zero),
+      expected: Math.sqrt(fresh * size * size * 144 * layout.tiling.outputs + zero),
     }
   }
 }

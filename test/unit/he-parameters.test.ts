@@ -30,7 +30,7 @@ describe('heParameters', () => {
 
   test('grow with the ring and the demand', () => {
     const width = (bits: number, weightBits: number): number =>
-      heParameters(bits, [{ weightBits, terms: 576, elements: 2 ** 19 }])
+      heParameters(bits, [{ weightBits, taps: 576, outputs: 4, elements: 2 ** 19 }])
         .primeBits.slice(0, -1)
         .reduce((a, b) => a + b)
     expect(width(32, 10)).toBe(108)
@@ -41,8 +41,8 @@ describe('heParameters', () => {
 
   test('keep the whole network within the budget', () => {
     const demand = [
-      { weightBits: 12, terms: 27, elements: 65536 },
-      { weightBits: 14, terms: 4608, elements: 8192 },
+      { weightBits: 12, taps: 27, outputs: 7, elements: 65536 },
+      { weightBits: 14, taps: 4608, outputs: 16, elements: 8192 },
     ]
     for (let bits = 2; bits <= 59; bits++) {
       const params = heParameters(bits, demand)
@@ -53,7 +53,7 @@ describe('heParameters', () => {
 
   test('refuse what no 128-bit parameters carry', () => {
     expect(() => heParameters(60)).toThrow(RangeError)
-    expect(() => heParameters(59, [{ weightBits: 90, terms: 9, elements: 1 }])).toThrow(/no HE parameters/)
+    expect(() => heParameters(59, [{ weightBits: 90, taps: 9, outputs: 1, elements: 1 }])).toThrow(/no HE parameters/)
   })
 })
 
@@ -73,19 +73,22 @@ test('checkParameters refuses what a peer might send', () => {
 })
 
 describe('roundingFailure', () => {
-  test('doubles with every bit of the plaintext and grows with the weights', () => {
+  test('doubles with every bit of the plaintext and grows with the weights it packs', () => {
     const params = { plainBits: 50, polyDegree: POLY_DEGREE, primeBits: [60, 60, 60] }
-    const demand = { weightBits: 20, terms: 576 }
+    const demand = { weightBits: 20, taps: 576, outputs: 4 }
     const base = roundingFailure(params, demand)
     expect(roundingFailure({ ...params, plainBits: 51 }, demand) / base).toBeCloseTo(2, 2)
     expect(roundingFailure(params, { ...demand, weightBits: 21 }) / base).toBeCloseTo(2, 2)
-    expect(roundingFailure(params, { ...demand, terms: 4 * 576 }) / base).toBeCloseTo(2, 2)
+    expect(roundingFailure(params, { ...demand, outputs: 16 }) / base).toBeCloseTo(2, 2)
   })
 
   test('counts the modulus switch where one is used', () => {
     const params = { plainBits: 57, polyDegree: POLY_DEGREE, primeBits: [54, 54, 54, 54] }
     expect(answerPrimes(params)).toBe(2)
-    expect(Math.log2(roundingFailure(params, { weightBits: 8, terms: 9 }))).toBeCloseTo(57 + 1 + 4.76 - 108, 1)
+    expect(Math.log2(roundingFailure(params, { weightBits: 8, taps: 9, outputs: 1 }))).toBeCloseTo(
+      57 + 1 + 4.76 - 108,
+      1,
+    )
     expect(answerPrimes({ ...params, plainBits: 59 })).toBe(3)
   })
 })

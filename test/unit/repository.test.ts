@@ -97,7 +97,11 @@ describe('the checks have teeth', () => {
   /** Output of tsc with the repository's options on one file. */
   function typecheck(source: string): { status: number | null; output: string } {
     writeFileSync(path.join(folder, 'probe.mts'), source)
-    const options = { extends: path.join(ROOT, 'tsconfig.json'), compilerOptions: { types: [] }, include: ['probe.mts'] }
+    const options = {
+      extends: path.join(ROOT, 'tsconfig.json'),
+      compilerOptions: { types: [] },
+      include: ['probe.mts'],
+    }
     writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify(options))
     const tsc = path.join(ROOT, 'node_modules/typescript/bin/tsc')
     const result = spawnSync(process.execPath, [tsc, '--noEmit', '-p', folder], { encoding: 'utf8' })

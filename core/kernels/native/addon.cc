@@ -10,6 +10,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <stdexcept>
 #include <string>
 #include <vector>
 #if defined(__linux__)
@@ -34,6 +35,7 @@ class Arguments {
   explicit Arguments(const Napi::CallbackInfo& info) : info_(info) {}
 
   Napi::Env env() const { return info_.Env(); }
+  Napi::Value next() const { return info_[at_]; }
 
   uint64_t integer(const char* name, uint64_t low, uint64_t high) {
     const Napi::Value value = info_[at_++];
@@ -44,7 +46,9 @@ class Arguments {
     return static_cast<uint64_t>(number);
   }
 
-  Napi::Uint8Array bytes(const char* name, uint64_t length) { return array<Napi::Uint8Array>(name, napi_uint8_array, length); }
+  Napi::Uint8Array bytes(const char* name, uint64_t length) {
+    return array<Napi::Uint8Array>(name, napi_uint8_array, length);
+  }
   Napi::Uint32Array words(const char* name, uint64_t length) {
     return array<Napi::Uint32Array>(name, napi_uint32_array, length);
   }
@@ -168,7 +172,8 @@ Napi::Value garble(Arguments& args) {
   if ((batch.delta[0] & 1) == 0) refuse(args.env(), "delta must have its colour bit set");
   batch.garblerLabels = args.bytes("garblerZero", common.garblerInputs * common.instances * 16).Data();
   batch.evaluatorLabels = args.bytes("evaluatorZero", common.evaluatorInputs * common.instances * 16).Data();
-  Napi::Uint8Array tables = newBytes(args.env(), common.tableBytes(), 64);
+  Napi::Uint8Array tables = args.next().IsUndefined() ? newBytes(args.env(), common.tableBytes(), 64)
+                                                      : args.bytes("tables", common.tableBytes());
   Napi::Uint8Array decode = newBytes(args.env(), common.colourBytes());
   const AlignedBytes scratch(common.scratchBytes());
   batch.scratch = scratch.data();

@@ -18,9 +18,14 @@ struct V {
   static Vec load(const uint8_t* p, int) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
   static void store(uint8_t* p, Vec v, int) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), v); }
   static void storeRows(uint8_t* p, Vec generator, Vec evaluator, int) {
-    // Past the cache: a table is sent, not read again. addon.cc aligns tables.
-    _mm_stream_si128(reinterpret_cast<__m128i*>(p), generator);
-    _mm_stream_si128(reinterpret_cast<__m128i*>(p + 16), evaluator);
+    if ((reinterpret_cast<uintptr_t>(p) & 15) == 0) {
+      // Past the cache: a table is sent, not read again. addon.cc aligns tables.
+      _mm_stream_si128(reinterpret_cast<__m128i*>(p), generator);
+      _mm_stream_si128(reinterpret_cast<__m128i*>(p + 16), evaluator);
+    } else {
+      store(p, generator, 1);
+      store(p + 16, evaluator, 1);
+    }
   }
   static void loadRows(const uint8_t* p, Vec& generator, Vec& evaluator, int) {
     generator = load(p, 1);

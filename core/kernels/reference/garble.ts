@@ -68,5 +68,7 @@ export function garble(input: GarbleInput): GarbleOutput {
     }
     storeColours(decode, wires, circuit, instances, from, size)
   }
-  return { tables: asBytes(tables), decode }
+  if (input.tables === undefined) return { tables: asBytes(tables), decode }
+  input.tables.set(asBytes(tables))
+  return { tables: input.tables, decode }
 }

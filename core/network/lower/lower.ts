@@ -6,7 +6,7 @@
 import { AdytonError } from '../../errors/errors.ts'
 import { floatRunner } from '../float.ts'
 import type { Graph, Tensors } from '../graph.ts'
-import { PLAN_VERSION, type HeParameters, type LoweredModel, type Plan, type Step, type Value } from '../plan.ts'
+import { PLAN_VERSION, type LoweredModel, type Plan, type Step, type Tiling, type Value } from '../plan.ts'
 import { elements } from '../shapes.ts'
 import { assignRings, type Rings } from './rings.ts'
 import { assignScales, type Scaled } from './scales.ts'
@@ -20,7 +20,6 @@ function stepOf(
   i: number,
   scaled: readonly Scaled[],
   rings: Rings,
-  planner: HePlanner,
   weightBits: number,
 ): Step | undefined {
   const { id, inputs } = op
@@ -31,8 +30,7 @@ function stepOf(
     case 'input':
       return undefined
     case 'linear': {
-      const { polyDegree } = rings.he.find((he) => he.plainBits === rings.bits[i]) as HeParameters
-      const tiling = planner.tiling(op.geometry, polyDegree)
+      const tiling = rings.tilings.get(i) as Tiling
       return { op: 'linear', ...one, geometry: op.geometry, tiling, weightBits, weightScale: integers?.scale ?? 0 }
     }
     case 'add':
@@ -59,7 +57,6 @@ function assemble(
   operations: readonly Operation[],
   scaled: readonly Scaled[],
   rings: Rings,
-  planner: HePlanner,
   options: ResolvedOptions,
 ): LoweredModel {
   const values: Value[] = operations.map((op, i) => ({
@@ -69,7 +66,7 @@ function assemble(
     scale: scaled[i].scale,
     divisor: scaled[i].divisor,
   }))
-  const steps = operations.flatMap((op, i) => stepOf(op, i, scaled, rings, planner, options.weightBits) ?? [])
+  const steps = operations.flatMap((op, i) => stepOf(op, i, scaled, rings, options.weightBits) ?? [])
   const last = operations.length - 1
   const ids = new Set(operations.map((op) => op.id))
   let id = 'output'
@@ -141,7 +138,7 @@ export function lowerCalibrated(
     try {
       const scaled = assignScales(operations, ranges, resolved)
       const rings = assignRings(operations, scaled, ranges, planner, resolved)
-      return assemble(graph.name, operations, scaled, rings, planner, resolved)
+      return assemble(graph.name, operations, scaled, rings, resolved)
     } catch (error) {
       if (!(error instanceof AdytonError && error.code === 'model-overflow')) throw error
       refusal = error

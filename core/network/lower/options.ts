@@ -4,10 +4,13 @@ import type { HeParameters, Tiling } from '../plan.ts'
 
 /** What the HE layer must know of a linear step to bound its rounding failures. */
 export interface RoundingDemand {
+  readonly geometry: ConvGeometry
   /** |w| < 2^weightBits. */
   readonly weightBits: number
   /** Products that are summed into one output element. */
   readonly taps: number
+  /** Output channels that share an answer (its tiling's `outputs`), and with it their noise. */
+  readonly outputs: number
   /** Output elements. */
   readonly elements: number
 }

@@ -8,7 +8,7 @@
  */
 import { AdytonError } from '../../errors/errors.ts'
 import { MAX_BITS } from '../../ring/ring.ts'
-import type { HeParameters, Plan } from '../plan.ts'
+import type { HeParameters, Plan, Tiling } from '../plan.ts'
 import { elements } from '../shapes.ts'
 import type { Ranges } from './calibrate.ts'
 import type { Operation } from './operations.ts'
@@ -21,6 +21,8 @@ export interface Rings {
   /** Width of a circuit that reads the value: magnitude, headroom and sign. */
   readonly circuit: readonly number[]
   readonly he: readonly HeParameters[]
+  /** Of every linear operation, by its index. */
+  readonly tilings: ReadonlyMap<number, Tiling>
   readonly failure: Plan['failure']
 }
 
@@ -81,24 +83,35 @@ interface Bound {
   readonly rounding: number
   readonly total: number
   readonly he: readonly HeParameters[]
+  readonly tilings: ReadonlyMap<number, Tiling>
   /** The layer that contributes most. */
   readonly worst: string
   readonly worstKind: 'local truncation' | 'the rounding of HE answers'
+}
+
+/** A linear layer's demand, and which operation it is. */
+interface Demand extends RoundingDemand {
+  readonly id: string
+  readonly operation: number
+  readonly tiling: Tiling
 }
 
 /** Linear layers by the ring they run in, which is that of their output, narrowest first. */
 function demandByRing(
   operations: readonly Operation[],
   bits: readonly number[],
+  planner: HePlanner,
   weightBits: number,
-): [number, (RoundingDemand & { readonly id: string })[]][] {
-  const demand = new Map<number, (RoundingDemand & { readonly id: string })[]>()
+): [number, Demand[]][] {
+  const demand = new Map<number, Demand[]>()
   operations.forEach((op, i) => {
     if (op.op !== 'linear') return
     const { geometry: g, id } = op
     const taps = (g.inChannels / g.groups) * g.kernelHeight * g.kernelWidth
     const list = demand.get(bits[i]) ?? []
-    list.push({ id, weightBits, taps, elements: elements(op.shape) })
+    // The tiling depends on the degree only, which does not depend on the demand.
+    const tiling = planner.tiling(g, planner.parameters(bits[i], []).polyDegree)
+    list.push({ id, operation: i, tiling, weightBits, taps, outputs: tiling.outputs, elements: elements(op.shape) })
     demand.set(bits[i], list)
   })
   return [...demand].sort(([a], [b]) => a - b)
@@ -107,7 +120,7 @@ function demandByRing(
 function parametersFor(
   planner: HePlanner,
   k: number,
-  demand: readonly (RoundingDemand & { readonly id: string })[],
+  demand: readonly Demand[],
 ): HeParameters {
   try {
     return planner.parameters(k, demand)
@@ -146,16 +159,18 @@ function failureBound(
     truncation += chance
     contributes(chance, op.id, 'local truncation')
   })
-  const he = demandByRing(operations, bits, options.weightBits).map(([k, demand]) => {
+  const tilings = new Map<number, Tiling>()
+  const he = demandByRing(operations, bits, planner, options.weightBits).map(([k, demand]) => {
     const parameters = parametersFor(planner, k, demand)
     for (const step of demand) {
       const chance = planner.roundingFailure(parameters, step) * step.elements
       rounding += chance
       contributes(chance, step.id, 'the rounding of HE answers')
+      tilings.set(step.operation, step.tiling)
     }
     return parameters
   })
-  return { truncation, rounding, total: truncation + rounding, he, worst, worstKind }
+  return { truncation, rounding, total: truncation + rounding, he, tilings, worst, worstKind }
 }
 
 function refuse(bound: Bound, widest: number): never {
@@ -189,8 +204,8 @@ export function assignRings(
     const bits = wide.map((w) => (w || !split ? k : narrowest))
     bound = failureBound(operations, scaled, ranges, bits, planner, options)
     if (bound.total > MAX_FAILURE) continue
-    const { he, truncation, rounding, total } = bound
-    return { bits, circuit, he, failure: { truncation, rounding, total } }
+    const { he, tilings, truncation, rounding, total } = bound
+    return { bits, circuit, he, tilings, failure: { truncation, rounding, total } }
   }
   return refuse(bound as Bound, anyWide ? MAX_BITS : start)
 }

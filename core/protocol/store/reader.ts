@@ -101,8 +101,7 @@ class SectionStream {
   async close(): Promise<void> {
     await this.#queue
     await this.#ahead?.catch(() => undefined)
-    await this.#file?.close()
-    this.#file = undefined
+    await this.#closeFile()
   }
 
   async #read(bytes: number): Promise<Uint8Array> {
@@ -154,11 +153,17 @@ class SectionStream {
   }
 
   async #finish(): Promise<void> {
-    await this.#file?.close()
-    this.#file = undefined
+    await this.#closeFile()
     if (this.#hash.digest('hex') !== this.#section.sha256) {
       throw corrupt(this.#id, `section ${this.#name} does not match its checksum`)
     }
+  }
+
+  /** A file that was only read has nothing to lose when closing it fails. */
+  async #closeFile(): Promise<void> {
+    const file = this.#file
+    this.#file = undefined
+    await file?.close().catch(() => undefined)
   }
 
   #failed(cause: unknown): Error {

@@ -1,0 +1,6 @@
+/** Types of setup.mjs, for its test. */
+export class SetupError extends Error {}
+export function installedMatchesLock(wanted: unknown, present: unknown): boolean
+export function findProgram(names: readonly string[], searchPath?: string): string | undefined
+export function acquireLock(directory: string, options?: { patience?: number }): Promise<() => void>
+export function setup(root: string, options?: { tests?: boolean }): Promise<void>
