@@ -35,7 +35,9 @@ export function resnet(options: ResNetOptions): Graph {
       let y = b.relu(`${id}.a.relu`, b.convNorm(`${id}.a`, x, channels, { stride }))
       y = b.convNorm(`${id}.b`, y, channels)
       const skip =
-        stride === 1 && width === channels ? x : b.convNorm(`${id}.skip`, x, channels, { kernel: 1, stride, padding: 0 })
+        stride === 1 && width === channels
+          ? x
+          : b.convNorm(`${id}.skip`, x, channels, { kernel: 1, stride, padding: 0 })
       x = b.relu(`${id}.relu`, b.add(`${id}.add`, y, skip))
       width = channels
     }

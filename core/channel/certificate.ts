@@ -12,7 +12,7 @@ export async function makeCertificate(): Promise<{ certificate: string; privateK
   const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   // A serial number is positive and has no leading zero byte.
   const serial = randomBytes(16)
-  serial[0] = (serial[0]! & 0x7f) | 0x40
+  serial[0] = (serial[0] & 0x7f) | 0x40
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial.toString('hex'),
     name: 'CN=adyton',

@@ -194,16 +194,29 @@ export class FramedChannel implements Channel {
 
   async #timed<T>(work: (progress: () => void) => Promise<T>, waiting: () => string): Promise<T> {
     if (this.#idleTimeoutMs === Infinity) return work(() => undefined)
-    const timer = setTimeout(() => {
+    let moves = 0
+    let running = true
+    const expire = (): void => {
       const reason = new AdytonError('peer-timeout', `${waiting()} for ${this.#idleTimeoutMs / 1000} s`, {
         advice: 'Check that the other side still runs and that the network between the two is up.',
       })
       // Also while an end is under way: it waits for this very work.
       this.#transport.destroy(this.#fail(reason))
+    }
+    const timer = setTimeout(() => {
+      // When this process was busy itself, bytes may lie in the kernel that the event loop reads only after timers.
+      const before = moves
+      setImmediate(() => {
+        if (running && moves === before) expire()
+      })
     }, this.#idleTimeoutMs)
     try {
-      return await work(() => timer.refresh())
+      return await work(() => {
+        moves++
+        timer.refresh()
+      })
     } finally {
+      running = false
       clearTimeout(timer)
     }
   }

@@ -72,16 +72,15 @@ class MemoryTransport implements ByteTransport {
   }
 
   #peerLeft(): void {
-    this.#inbox.end(new AdytonError('peer-closed', 'the peer closed the connection'))
+    this.#inbox.end(peerLeft())
     this.#wake()
   }
 
   async #put(bytes: Uint8Array): Promise<void> {
-    if (this.#ended !== undefined) throw this.#ended
+    this.#requireOpen()
     this.peer.#inbox.push(bytes, true)
     for (;;) {
-      if (this.peer.#ended !== undefined) throw new AdytonError('peer-closed', 'the peer closed the connection')
-      if (this.#ended !== undefined) throw this.#ended
+      this.#requireOpen()
       if (this.peer.#inbox.size <= this.#capacity) return
       await new Promise<void>((resolve) => {
         this.#onRoom = resolve
@@ -89,9 +88,18 @@ class MemoryTransport implements ByteTransport {
     }
   }
 
+  #requireOpen(): void {
+    if (this.#ended !== undefined) throw this.#ended
+    if (this.peer.#ended !== undefined) throw peerLeft()
+  }
+
   #wake(): void {
     const wake = this.#onRoom
     this.#onRoom = undefined
     wake?.()
   }
+}
+
+function peerLeft(): AdytonError {
+  return new AdytonError('peer-closed', 'the peer closed the connection')
 }

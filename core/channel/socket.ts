@@ -90,8 +90,8 @@ export class SocketTransport implements ByteTransport {
   #put(bytes: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#socket.write(bytes, (error) => {
-        if (error == null) resolve()
-        else reject(broken(error))
+        if (error instanceof Error) reject(broken(error))
+        else resolve()
       })
     })
   }

@@ -132,7 +132,7 @@ export class Inbox {
   #copyTo(target: Uint8Array, length: number): void {
     let filled = 0
     while (filled < length) {
-      const head = this.#chunks[this.#head]!
+      const head = this.#chunks[this.#head]
       const count = Math.min(length - filled, head.length - this.#used)
       target.set(head.subarray(this.#used, this.#used + count), filled)
       filled += count

@@ -1,4 +1,5 @@
 /** The `adyton` command: reads arguments, calls core/api, prints. */
+import { fileURLToPath } from 'node:url'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import * as v from 'valibot'
 import { operations } from '../api/index.ts'
@@ -8,6 +9,9 @@ import type { Source } from '../api/source.ts'
 import { AdytonError } from '../errors/errors.ts'
 import { EXIT, printError, printResult, terminalContext } from './output.ts'
 import { renderConnect, renderDescribe, renderInfer, renderModels, renderServe } from './render.ts'
+
+/** A drawn digit that comes with the program. */
+const SAMPLE = fileURLToPath(new URL('../../resources/samples/seven.png', import.meta.url))
 
 interface SourceFlags {
   model?: string
@@ -218,6 +222,20 @@ program
   .action(async (flags: { data?: string; json?: boolean }) => {
     const input = flags.data === undefined ? {} : { data: flags.data }
     await run(operations.identity, input, flags.json ?? false, ({ display }) => display)
+  })
+
+program
+  .command('demo', { hidden: true })
+  .description('A private inference on a bundled model and a bundled picture; what npm start runs.')
+  .action(async () => {
+    process.stdout.write('A demonstration: the digits model, a drawn seven, two processes on this machine.\n\n')
+    await run(
+      operations.infer,
+      { source: { model: 'digits' }, picture: SAMPLE, verify: true },
+      false,
+      renderInfer,
+    )
+    process.stdout.write('\nMore: npm run -s adyton -- --help\n')
   })
 
 /** host:port, or [IPv6]:port. */

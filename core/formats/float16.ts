@@ -26,12 +26,14 @@ function halfBits(x: number): number {
   const a = Math.abs(x)
   if (Number.isNaN(a)) return 0x7e00
   if (a === 0) return sign
+  // Half a unit above the largest half, infinity included.
+  if (a >= 65520) return sign | 0x7c00
   // The unit in the last place of a half of this size; subnormals share that of the smallest normals.
   const exponent = Math.max(-14, Math.floor(Math.log2(a)))
   const units = roundEven(a / 2 ** (exponent - 10))
   // A carry out of the fraction moves to the next exponent by itself.
   const bits = units < 1024 ? units : ((exponent + 15) << 10) + (units - 1024)
-  return sign | Math.min(bits, 0x7c00)
+  return sign | bits
 }
 
 function roundEven(x: number): number {

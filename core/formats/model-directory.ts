@@ -22,11 +22,7 @@ const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1))
 /** From pixels to the network's input: x = (pixel / 255, or 1 - that when inverted, - mean) / std, per channel. */
 const PreprocessingSchema = v.strictObject({
   mean: channelNumbers,
-  std: v.pipe(
-    v.array(v.pipe(finite, v.gtValue(0))),
-    v.minLength(1),
-    v.maxLength(64),
-  ),
+  std: v.pipe(v.array(v.pipe(finite, v.gtValue(0))), v.minLength(1), v.maxLength(64)),
   /** Dark on light pictures for a network that was trained on light on dark. */
   invert: v.boolean(),
 })

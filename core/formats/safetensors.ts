@@ -52,7 +52,8 @@ function readHeader(bytes: Uint8Array, file: string): { header: Record<string, u
   } catch (cause) {
     corrupt(file, 'the header is not valid JSON', cause)
   }
-  if (typeof header !== 'object' || header === null || Array.isArray(header)) corrupt(file, 'the header is not an object')
+  if (typeof header !== 'object' || header === null || Array.isArray(header))
+    corrupt(file, 'the header is not an object')
   return { header: header as Record<string, unknown>, data }
 }
 
@@ -73,7 +74,8 @@ function readEntry(name: string, raw: unknown, available: number, file: string):
   let count = 1
   for (const d of shape) count *= d
   const size = count * SIZES[dtype as Dtype]
-  if (size !== end - begin) corrupt(file, `${where} of shape [${shape.join(', ')}] takes ${size} bytes, got ${end - begin}`)
+  if (size !== end - begin)
+    corrupt(file, `${where} of shape [${shape.join(', ')}] takes ${size} bytes, got ${end - begin}`)
   return { name, dtype: dtype as Dtype, shape, begin, end }
 }
 

@@ -53,8 +53,26 @@ function invalid(what: string): AdytonError {
 /** Largest extent we accept in a geometry: keeps every derived count an exact integer and every loop finite. */
 const MAX_EXTENT = 2 ** 20
 
+const GEOMETRY_FIELDS = [
+  'inChannels',
+  'inHeight',
+  'inWidth',
+  'outChannels',
+  'kernelHeight',
+  'kernelWidth',
+  'stride',
+  'padding',
+  'groups',
+] as const satisfies readonly (keyof ConvGeometry)[]
+
+/** A geometry as a string, the same for equal geometries. */
+export function geometryKey(g: ConvGeometry): string {
+  return GEOMETRY_FIELDS.map((name) => g[name]).join()
+}
+
 function checkGeometry(g: ConvGeometry): void {
-  for (const [name, value] of Object.entries(g) as [string, number][]) {
+  for (const name of GEOMETRY_FIELDS) {
+    const value = g[name]
     const ok = name === 'padding' ? Number.isSafeInteger(value) && value >= 0 : natural(value)
     if (!ok || value > MAX_EXTENT) throw invalid(`geometry field ${name} is ${value}`)
   }

@@ -80,7 +80,7 @@ export class HePool {
     const uploads = new InOrder(tileCount(layout) * layout.blocks, options.onCiphertext)
     await this.#threads.call(options.signal, (call) =>
       all(uploads.length, async (index) => {
-        uploads.put(index, await call.run({ kind: 'encrypt', params, key, step, share: words, index }))
+        uploads.put(index, await call.run({ kind: 'encrypt', params, key, step: bare(step), share: words, index }))
       }),
     )
     return uploads.items
@@ -100,7 +100,7 @@ export class HePool {
     const output = outputWords(params, layout)
     await this.#threads.call(options.signal, (call) =>
       all(answers.length, (index) =>
-        call.run({ kind: 'decrypt', params, key, step, index, answer: answers[index], output }),
+        call.run({ kind: 'decrypt', params, key, step: bare(step), index, answer: answers[index], output }),
       ),
     )
     return vector(params, output)
@@ -131,29 +131,31 @@ export class HePool {
     const common = {
       params,
       key: sharedKey(params, publicKey),
-      step,
+      step: bare(step),
       weights: weights.buffer instanceof SharedArrayBuffer ? weights : shared(Int32Array, weights),
       maskKey: maskKey.slice(),
       share: outputWords(params, layout),
     }
     const answers = new InOrder(tiles * layout.runs, options.onCiphertext)
     const source = uploadSource(inputs, tiles * layout.blocks)
-    await this.#threads.call(options.signal, async (call) => {
-      for (let start = 0; start < tiles; start += perBatch) {
-        const range = { start, end: Math.min(start + perBatch, tiles) }
-        const transformed = await this.#transform(call, common, layout, range, source, 2 * size)
-        const batch = batches++
-        try {
-          await all(layout.runs, async (run) => {
-            const done = await call.run({ kind: 'answer', ...common, batch, tiles: range, inputs: transformed, run })
-            for (const [index, bytes] of done) answers.put(index, bytes)
-          })
-        } finally {
-          this.#threads.broadcast({ kind: 'forget', batch })
+    await this.#threads
+      .call(options.signal, async (call) => {
+        for (let start = 0; start < tiles; start += perBatch) {
+          const range = { start, end: Math.min(start + perBatch, tiles) }
+          const transformed = await this.#transform(call, common, layout, range, source, 2 * size)
+          const batch = batches++
+          try {
+            await all(layout.runs, async (run) => {
+              const done = await call.run({ kind: 'answer', ...common, batch, tiles: range, inputs: transformed, run })
+              for (const [index, bytes] of done) answers.put(index, bytes)
+            })
+          } finally {
+            this.#threads.broadcast({ kind: 'forget', batch })
+          }
         }
-      }
-      await source.end()
-    })
+        await source.end()
+      })
+      .finally(() => source.close())
     return { answers: answers.items, share: vector(params, common.share) }
   }
 
@@ -220,6 +222,8 @@ interface UploadSource {
   next(): Promise<Uint8Array>
   /** Throws unless the source ends here. */
   end(): Promise<void>
+  /** Tells the source that nobody reads on. */
+  close(): void
 }
 
 function uploadSource(inputs: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, expected: number): UploadSource {
@@ -227,15 +231,24 @@ function uploadSource(inputs: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, 
   let taken = 0
   return {
     async next() {
-      const { done, value } = await iterator.next()
-      if (done === true) throw countError('uploads', taken, expected)
+      const item: IteratorResult<Uint8Array, unknown> = await iterator.next()
+      if (item.done === true) throw countError('uploads', taken, expected)
       taken++
-      return value
+      return item.value
     },
     async end() {
       if ((await iterator.next()).done !== true) throw countError('uploads', taken + 1, expected)
     },
+    close() {
+      // Not awaited: a generator that waits for the peer ends only when the peer does.
+      void Promise.resolve(iterator.return?.()).catch(() => undefined)
+    },
   }
+}
+
+/** The step alone: callers pass larger objects, which need not be copied to every thread. */
+function bare({ geometry, tiling }: HeStep): HeStep {
+  return { geometry, tiling }
 }
 
 function countError(what: string, got: number, expected: number): AdytonError {

@@ -93,9 +93,11 @@ export class HeContext {
     this.context = context
     this.evaluator = new seal.Evaluator(context)
     this.moduli = Array.from(primesOf(params), modulusOf)
-    let answer = context.firstContextData()
-    for (let drop = dataPrimes(params) - answerPrimes(params); drop > 0; drop--) answer = answer.nextContextData()
-    this.#parms = { key: context.keyParmsId(), data: context.firstParmsId(), answer: answer.parmsId() }
+    const chain = [context.firstContextData()]
+    for (let drop = dataPrimes(params) - answerPrimes(params); drop > 0; drop--)
+      chain.push(chain.at(-1)!.nextContextData())
+    this.#parms = { key: context.keyParmsId(), data: context.firstParmsId(), answer: chain.at(-1)!.parmsId() }
+    release(...chain)
     for (const level of ['key', 'data', 'answer'] as const) {
       const empty = new seal.Ciphertext(context, this.#parms[level], 2)
       empty.resize(2)

@@ -11,14 +11,14 @@ export interface Call {
 
 interface Owner {
   /** Set once the call is over: why its remaining jobs get no result. */
-  over: unknown
+  over: Error | undefined
 }
 
 interface Task {
   readonly job: Job
   readonly owner: Owner
   readonly resolve: (result: JobResult) => void
-  readonly reject: (error: unknown) => void
+  readonly reject: (error: Error) => void
 }
 
 interface Slot {
@@ -154,14 +154,14 @@ export class Threads {
   async #runLocally(bench: Workbench): Promise<void> {
     this.#localBusy = true
     for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) {
-      await bench.run(task.job).then(task.resolve, task.reject)
+      await bench.run(task.job).then(task.resolve, (error: unknown) => task.reject(known(error)))
       await new Promise((resolve) => setImmediate(resolve))
     }
     this.#localBusy = false
   }
 
   /** Ends a call: its queued jobs are taken out, and those that run finish without anyone seeing their results. */
-  #drop(owner: Owner, reason: unknown): void {
+  #drop(owner: Owner, reason: Error): void {
     if (owner.over !== undefined) return
     owner.over = reason
     const mine = this.#queue.filter((task) => task.owner === owner)
@@ -182,9 +182,14 @@ export class Threads {
   }
 }
 
-function revive(error: Extract<Reply, { error: unknown }>['error']): Error {
-  if (error.code === undefined) {
-    return new AdytonError('internal', `the HE engine failed: ${error.message}`, { cause: new Error(error.stack) })
-  }
-  return new AdytonError(error.code, error.message, error.advice === undefined ? {} : { advice: error.advice })
+/** An error that people may see: ours as it is, anything else as a failure of the engine. */
+function known(error: unknown): AdytonError {
+  if (error instanceof AdytonError) return error
+  const { message } = error instanceof Error ? error : new Error(String(error))
+  return new AdytonError('internal', `the HE engine failed: ${message}`, { cause: error })
+}
+
+function revive({ code, message, advice, stack }: Extract<Reply, { error: unknown }>['error']): AdytonError {
+  if (code !== undefined) return new AdytonError(code, message, advice === undefined ? {} : { advice })
+  return known(Object.assign(new Error(message), { stack }))
 }

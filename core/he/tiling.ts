@@ -10,7 +10,7 @@
  * 54-bit primes; more primes scale all of them alike, so the choice does not depend on the parameters.
  */
 import type { ConvGeometry } from '../ring/geometry.ts'
-import { frame, groupBlocks, layoutOf, resultCount, tileCount } from './layout.ts'
+import { frame, geometryKey, groupBlocks, layoutOf, resultCount, tileCount } from './layout.ts'
 import type { Tiling } from './types.ts'
 
 /** Uploads, products and answers of a step. */
@@ -74,7 +74,7 @@ const chosen = new Map<string, Tiling>()
  * invalid geometry and for one whose smallest tile, one output of one channel, exceeds N.
  */
 export function chooseTiling(geometry: ConvGeometry, polyDegree: number): Tiling {
-  const key = `${polyDegree} ${Object.values(geometry).join()}`
+  const key = `${polyDegree} ${geometryKey(geometry)}`
   const known = chosen.get(key)
   if (known !== undefined) return known
   const g = geometry

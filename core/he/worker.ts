@@ -2,6 +2,7 @@
 import { parentPort } from 'node:worker_threads'
 import { AdytonError, type ErrorCode } from '../errors/errors.ts'
 import { Workbench, type Job, type JobResult } from './jobs.ts'
+import { loadSeal } from './seal.ts'
 
 /** What a worker sends back: the result of a job, or its error as data (class identity does not survive cloning). */
 export type Reply =
@@ -17,6 +18,8 @@ export interface Request {
 const port = parentPort
 if (port === null) throw new Error('core/he/worker.ts runs as a worker thread only')
 const bench = new Workbench()
+// Compile SEAL while the pool's owner is still busy elsewhere; a failure shows again at the first job.
+loadSeal().catch(() => undefined)
 
 function transferable(result: JobResult): ArrayBuffer[] {
   if (result instanceof Uint8Array) return [result.buffer as ArrayBuffer]

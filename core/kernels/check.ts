@@ -168,13 +168,7 @@ export function checkConv(words: Uint32Array, stride: number, weights: Int32Arra
   checkSigned('weights', weights, g.outChannels * (g.inChannels / g.groups) * g.kernelHeight * g.kernelWidth)
 }
 
-export function checkMatvec(
-  words: Uint32Array,
-  stride: number,
-  weights: Int32Array,
-  rows: number,
-  cols: number,
-): void {
+export function checkMatvec(words: Uint32Array, stride: number, weights: Int32Array, rows: number, cols: number): void {
   checkStride(stride)
   checkInteger('rows', rows, 1, 2 ** 30)
   checkInteger('cols', cols, 1, 2 ** 30)

@@ -58,7 +58,7 @@ export interface GarbleInput extends GarbleContext {
 }
 
 export interface GarbleOutput {
-  /** [andGates][instances][32]. */
+  /** [andGates][instances][32]; may be a view into a larger ArrayBuffer, where alignment asks for it. */
   readonly tables: Uint8Array
   /** Colour bit of each output's zero label, packed [outputs][ceil(instances / 8)]. */
   readonly decode: Uint8Array

@@ -68,14 +68,7 @@ export interface NativeAddon {
     words: Uint32Array,
     weights: Int32Array,
   ): Uint32Array
-  matvec(
-    set: number,
-    stride: number,
-    rows: number,
-    cols: number,
-    words: Uint32Array,
-    weights: Int32Array,
-  ): Uint32Array
+  matvec(set: number, stride: number, rows: number, cols: number, words: Uint32Array, weights: Int32Array): Uint32Array
 }
 
 /** What people read in place of the addon's own short names. */

@@ -8,7 +8,16 @@
 import { AdytonError } from '../errors/errors.ts'
 import { convolve, packWeights, type PackedWeights } from './convolve.ts'
 import { pool } from './pooling.ts'
-import type { ActivationStep, LinearStep, LoweredModel, LoweredWeights, MaxPoolStep, Plan, Step, Value } from './plan.ts'
+import type {
+  ActivationStep,
+  LinearStep,
+  LoweredModel,
+  LoweredWeights,
+  MaxPoolStep,
+  Plan,
+  Step,
+  Value,
+} from './plan.ts'
 
 /** Largest magnitude below which every sum of doubles is exact. */
 const EXACT = 2 ** 53
@@ -225,6 +234,10 @@ export function fixedRunner(model: LoweredModel): FixedRunner {
 }
 
 /** One clear fixed-point run of a float image; see {@link fixedRunner} for many. */
-export function runFixed(model: LoweredModel, image: Float32Array, options?: { readonly values?: boolean }): FixedResult {
+export function runFixed(
+  model: LoweredModel,
+  image: Float32Array,
+  options?: { readonly values?: boolean },
+): FixedResult {
   return fixedRunner(model)(quantiseInput(model.plan, image), options)
 }

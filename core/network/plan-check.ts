@@ -6,7 +6,16 @@ import { AdytonError } from '../errors/errors.ts'
 import { convOutput } from '../ring/geometry.ts'
 import { MAX_BITS, MIN_BITS } from '../ring/ring.ts'
 import type { Shape } from './graph.ts'
-import { PLAN_VERSION, type ActivationStep, type LinearStep, type MaxPoolStep, type Plan, type Step, type SumPoolStep, type Value } from './plan.ts'
+import {
+  PLAN_VERSION,
+  type ActivationStep,
+  type LinearStep,
+  type MaxPoolStep,
+  type Plan,
+  type Step,
+  type SumPoolStep,
+  type Value,
+} from './plan.ts'
 import { elements, LIMITS, poolOutput, sameShape, shapeText } from './shapes.ts'
 
 /** Bounds on plans; all inclusive. */
@@ -44,16 +53,19 @@ function checkValue(value: Value, i: number): void {
   const fail = failAt(`value ${i}`)
   const { shape, length, bits, scale, divisor } = value
   if (shape.length !== 1 && shape.length !== 3) fail(`expected a shape of 1 or 3 dimensions, got ${shapeText(shape)}`)
-  for (const d of shape) if (!Number.isInteger(d) || d < 1 || d > LIMITS.channels) fail(`dimension ${d} is out of range`)
+  for (const d of shape)
+    if (!Number.isInteger(d) || d < 1 || d > LIMITS.channels) fail(`dimension ${d} is out of range`)
   if (elements(shape) > PLAN_LIMITS.elements) fail(`${shapeText(shape)} has more than ${PLAN_LIMITS.elements} elements`)
   if (length !== elements(shape)) fail(`expected length ${elements(shape)} for ${shapeText(shape)}, got ${length}`)
   if (!Number.isInteger(bits) || bits < MIN_BITS || bits > MAX_BITS) fail(`bits must be from 2 to 59, got ${bits}`)
   if (!Number.isInteger(scale) || Math.abs(scale) > PLAN_LIMITS.scale) fail(`scale ${scale} is out of range`)
-  if (!Number.isInteger(divisor) || divisor < 1 || divisor > PLAN_LIMITS.divisor) fail(`divisor ${divisor} is out of range`)
+  if (!Number.isInteger(divisor) || divisor < 1 || divisor > PLAN_LIMITS.divisor)
+    fail(`divisor ${divisor} is out of range`)
 }
 
 function expectShape(fail: Fail, output: Value, shape: Shape): void {
-  if (!sameShape(output.shape, shape)) fail(`expected an output of shape ${shapeText(shape)}, got ${shapeText(output.shape)}`)
+  if (!sameShape(output.shape, shape))
+    fail(`expected an output of shape ${shapeText(shape)}, got ${shapeText(output.shape)}`)
 }
 
 function expectScale(fail: Fail, output: Value, scale: number, divisor: number): void {
@@ -199,7 +211,8 @@ function checkStep(plan: Plan, step: Step, fail: Fail): void {
 
 function checkHe(plan: Plan): void {
   const fail = failAt('HE parameters')
-  if (plan.he.length > PLAN_LIMITS.contexts) fail(`expected at most ${PLAN_LIMITS.contexts} sets, got ${plan.he.length}`)
+  if (plan.he.length > PLAN_LIMITS.contexts)
+    fail(`expected at most ${PLAN_LIMITS.contexts} sets, got ${plan.he.length}`)
   const seen = new Set<number>()
   for (const { plainBits, polyDegree, primeBits } of plan.he) {
     whole(fail, 'plainBits', plainBits, MIN_BITS, MAX_BITS)
@@ -229,7 +242,10 @@ function checkFailure({ truncation, rounding, total }: Plan['failure']): void {
 export function checkPlan(plan: Plan): void {
   const fail = failAt('plan')
   if (plan.version !== PLAN_VERSION) {
-    throw new AdytonError('version-mismatch', `the plan has version ${plan.version}, this program reads ${PLAN_VERSION}`)
+    throw new AdytonError(
+      'version-mismatch',
+      `the plan has version ${plan.version}, this program reads ${PLAN_VERSION}`,
+    )
   }
   const { values, steps } = plan
   whole(fail, 'number of values', values.length, 1, PLAN_LIMITS.values)
@@ -248,7 +264,8 @@ export function checkPlan(plan: Plan): void {
     const failStep = failAt(`step '${step.id}' (${step.op})`)
     if (ids.has(step.id)) failStep('expected a unique id')
     ids.add(step.id)
-    for (const i of reads(step)) if (dependent[i] === undefined) failStep(`reads value ${i}, which no earlier step assigns`)
+    for (const i of reads(step))
+      if (dependent[i] === undefined) failStep(`reads value ${i}, which no earlier step assigns`)
     if ((step.op === 'reveal') !== (s === steps.length - 1)) failStep('expected exactly one reveal, as the last step')
     if (step.op !== 'reveal') {
       if (!(step.output in values)) failStep(`assigns value ${step.output}, which does not exist`)

@@ -131,14 +131,7 @@ export interface RevealStep {
 }
 
 export type Step =
-  | LinearStep
-  | AddStep
-  | SumPoolStep
-  | ConcatStep
-  | ReshapeStep
-  | ActivationStep
-  | MaxPoolStep
-  | RevealStep
+  LinearStep | AddStep | SumPoolStep | ConcatStep | ReshapeStep | ActivationStep | MaxPoolStep | RevealStep
 
 /** HE parameters of one plaintext width; both parties build the same SEAL context from it. */
 export interface HeParameters {

@@ -42,7 +42,11 @@ export function sameShape(a: Shape, b: Shape): boolean {
 }
 
 function invalid(node: GraphNode, what: string, advice?: string): never {
-  throw new AdytonError('model-invalid', `node '${node.id}' (${node.op}): ${what}`, advice === undefined ? {} : { advice })
+  throw new AdytonError(
+    'model-invalid',
+    `node '${node.id}' (${node.op}): ${what}`,
+    advice === undefined ? {} : { advice },
+  )
 }
 
 function inRange(node: GraphNode, name: string, value: number, min: number, max: number): void {
@@ -134,7 +138,10 @@ function poolShape(node: PoolNode, input: Shape): Shape {
   const [channels, height, width] = featureMap(node, input)
   checkWindow(node)
   if (2 * node.padding > Math.min(node.kernel[0], node.kernel[1])) {
-    invalid(node, `padding must be at most half the window, got ${node.padding} for ${node.kernel[0]}x${node.kernel[1]}`)
+    invalid(
+      node,
+      `padding must be at most half the window, got ${node.padding} for ${node.kernel[0]}x${node.kernel[1]}`,
+    )
   }
   const out = poolOutput(node, height, width)
   if (out.height < 1 || out.width < 1) {

@@ -171,7 +171,11 @@ export function randomMasks(
 }
 
 /** Kept positions of a ReLU: 'all', or the ascending indices where its mask is 1. */
-export function keptPositions(node: GraphNode & { readonly op: 'relu' }, shape: Shape, tensors: Tensors): 'all' | Uint32Array {
+export function keptPositions(
+  node: GraphNode & { readonly op: 'relu' },
+  shape: Shape,
+  tensors: Tensors,
+): 'all' | Uint32Array {
   if (node.mask === 'none') return 'all'
   const mask = tensors.get(`${node.id}.mask`)?.data
   if (mask === undefined) throw new RangeError(`tensor '${node.id}.mask' is missing`)

@@ -14,11 +14,14 @@ export const MAX_HELLO_BYTES = 64 * 1024
 export const MAX_PLAN_BYTES = 64 * 1024 * 1024
 
 const hex = (bytes: number) => v.pipe(v.string(), v.regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`)))
+/** 16 fresh random bytes: no two greetings are alike, so neither are the ids of two sessions. */
+const nonce = hex(16)
 const shortText = v.pipe(v.string(), v.maxLength(200))
 
 export const clientHelloSchema = v.strictObject({
   protocol: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535)),
   software: shortText,
+  nonce,
   /** Digest of the plan that the client expects or already holds; null to accept the server's. */
   planDigest: v.nullable(hex(32)),
   /** True when the client holds that plan already, so that it need not be sent. */
@@ -29,6 +32,7 @@ export type ClientHello = v.InferOutput<typeof clientHelloSchema>
 export const serverHelloSchema = v.strictObject({
   protocol: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535)),
   software: shortText,
+  nonce,
   planDigest: hex(32),
   planBytes: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_PLAN_BYTES)),
   /** SHA-256 of a secret salt and the integer weights: fixed for a model, and no test of a guess. */
@@ -73,7 +77,12 @@ export function encodeHello(hello: ClientHello | ServerHello): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(hello))
 }
 
-/** Id of a session for the base OT: binds its keys to both greetings. */
+/** The nonce of a greeting. */
+export function freshNonce(): string {
+  return randomBytes(16).toString('hex')
+}
+
+/** Id of a session for the base OT: binds its keys to both greetings, and is new in every session. */
 export function sessionId(clientHello: Uint8Array, serverHello: Uint8Array): Uint8Array {
   const hash = createHash('sha256').update('adyton/1 session')
   for (const hello of [clientHello, serverHello]) hash.update(`\n${hello.length}\n`).update(hello)

@@ -3,6 +3,8 @@
  */
 import { createHash } from 'node:crypto'
 import { AdytonError } from '../errors/errors.ts'
+import { unpack } from '../ring/packing.ts'
+import type { Ring, RingVector } from '../ring/ring.ts'
 import { ID_BYTES, REQUEST_BYTES } from './sizes.ts'
 
 /** What a client may ask for after the handshake. */
@@ -34,4 +36,20 @@ export function packageId(clientNonce: Uint8Array, serverNonce: Uint8Array): str
     .update(serverNonce)
     .digest('hex')
     .slice(0, 2 * ID_BYTES)
+}
+
+/** A packed vector from the peer; 'payload-invalid' when it is not the one wire form of some vector. `what` names it. */
+export function unpackShare(ring: Ring, length: number, payload: Uint8Array, what: string): RingVector {
+  try {
+    return unpack(ring, length, payload)
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new AdytonError('payload-invalid', `${what}: ${cause.message}`, { cause })
+  }
+}
+
+/** Refuses an id of the peer's that is not the one of the package under way; `what` says what the peer did with it. */
+export function checkId(id: Uint8Array, theirs: Uint8Array, what: string): void {
+  if (Buffer.from(id).equals(theirs)) return
+  throw new AdytonError('payload-invalid', `${what} another package than the one under way`)
 }

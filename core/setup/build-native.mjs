@@ -4,7 +4,16 @@
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 
 const NAME = 'adyton_kernels.node'
@@ -53,7 +62,8 @@ async function findCompiler() {
 async function accepts(compiler, flags, scratch) {
   const probe = path.join(scratch, 'probe.cc')
   writeFileSync(probe, 'int probe() { return 0; }\n')
-  return (await run(compiler.command, [...compiler.args, ...flags, '-c', probe, '-o', path.join(scratch, 'probe.o')])).ok
+  return (await run(compiler.command, [...compiler.args, ...flags, '-c', probe, '-o', path.join(scratch, 'probe.o')]))
+    .ok
 }
 
 /** Runs the jobs, `width` at a time; the first failure's output, or undefined. */
@@ -81,12 +91,16 @@ async function build(root, log) {
     path.join(root, 'node_modules', name),
   )
   for (const folder of headers) {
-    if (!existsSync(folder)) return { built: false, reason: `${path.relative(root, folder)} is missing (run "npm install")` }
+    if (!existsSync(folder))
+      return { built: false, reason: `${path.relative(root, folder)} is missing (run "npm install")` }
   }
   const compiler = await findCompiler()
-  if (compiler === undefined) return { built: false, reason: 'no C++ compiler was found (looked for $CXX, c++, g++, clang++)' }
+  if (compiler === undefined)
+    return { built: false, reason: 'no C++ compiler was found (looked for $CXX, c++, g++, clang++)' }
 
-  const files = readdirSync(sourceFolder).filter((name) => /\.(cc|h)$/.test(name)).sort()
+  const files = readdirSync(sourceFolder)
+    .filter((name) => /\.(cc|h)$/.test(name))
+    .sort()
   const compile = [
     '-std=c++17',
     '-O3',
@@ -103,7 +117,16 @@ async function build(root, log) {
   const link = process.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared']
 
   const hash = createHash('sha256')
-  const describe = [process.platform, process.arch, compiler.command, compiler.args, compiler.version, compile, link, X64_FLAGS]
+  const describe = [
+    process.platform,
+    process.arch,
+    compiler.command,
+    compiler.args,
+    compiler.version,
+    compile,
+    link,
+    X64_FLAGS,
+  ]
   hash.update(JSON.stringify(describe))
   for (const name of files) hash.update(`\0${name}\0`).update(readFileSync(path.join(sourceFolder, name)))
   const stamp = hash.digest('hex')
@@ -130,13 +153,17 @@ async function build(root, log) {
       }
       const object = path.join(scratch, `${name}.o`)
       objects.push(object)
-      jobs.push([compiler.command, [...compiler.args, ...compile, ...extra, '-c', path.join(sourceFolder, name), '-o', object]])
+      jobs.push([
+        compiler.command,
+        [...compiler.args, ...compile, ...extra, '-c', path.join(sourceFolder, name), '-o', object],
+      ])
     }
     const failure = await runAll(jobs, 2)
     if (failure !== undefined) return { built: false, reason: `the compiler failed:\n${lastLines(failure, 20)}` }
     const made = path.join(scratch, NAME)
     const linked = await run(compiler.command, [...compiler.args, ...link, ...objects, '-o', made])
     if (!linked.ok) return { built: false, reason: `the linker failed:\n${lastLines(linked.output, 20)}` }
+    if (!existsSync(made)) return { built: false, reason: `${compiler.command} made no output` }
     // The stamp goes first and comes back last: a crash in between only means another build.
     rmSync(stampFile, { force: true })
     renameSync(made, path.join(target, NAME))

@@ -4,7 +4,14 @@
  * Each figure is the best of several runs, one thread.
  */
 import { randomBytes, randomFillSync } from 'node:crypto'
-import { availableNative, GATE_AND, GATE_XOR, loadKernels, type Circuit, type Kernels } from '../../core/kernels/index.ts'
+import {
+  availableNative,
+  GATE_AND,
+  GATE_XOR,
+  loadKernels,
+  type Circuit,
+  type Kernels,
+} from '../../core/kernels/index.ts'
 
 /** Add, mask by the sign, subtract: the shape of a 32-bit ReLU with truncation by 12, 81 AND gates. */
 function reluCircuit(): Circuit {
@@ -79,7 +86,10 @@ function benchGarbling(kernels: Kernels, instances: number, runs: number): void 
   let { tables } = kernels.garble({ ...context, delta, garblerZero, evaluatorZero })
   const million = (circuit.andGates * instances) / 1e6
   const fresh = best(runs, () => kernels.garble({ ...context, delta, garblerZero, evaluatorZero }))
-  const garbled = best(runs, () => ({ tables } = kernels.garble({ ...context, delta, garblerZero, evaluatorZero, tables })))
+  const garbled = best(
+    runs,
+    () => ({ tables } = kernels.garble({ ...context, delta, garblerZero, evaluatorZero, tables })),
+  )
   const input = { ...context, garblerLabels: garblerZero, evaluatorLabels: evaluatorZero, tables }
   const evaluated = best(runs, () => kernels.evaluate(input))
   const figures = [fresh, garbled, evaluated].map((time) => (million / time).toFixed(1)).join(' | ')
@@ -108,7 +118,9 @@ function benchConvolution(kernels: Kernels, runs: number): void {
       total += count * best(runs, () => kernels.conv2d(words, stride, weights, geometry))
       macs += count * weights.length * (side / convStride) ** 2
     }
-    console.log(`  ResNet-18 convolutions (${(macs / 1e9).toFixed(2)} GMAC), ${32 * stride} bits: ${(total * 1000).toFixed(0)} ms`)
+    console.log(
+      `  ResNet-18 convolutions (${(macs / 1e9).toFixed(2)} GMAC), ${32 * stride} bits: ${(total * 1000).toFixed(0)} ms`,
+    )
   }
   for (const stride of [1, 2] as const) {
     const [rows, cols] = [4096, 4096]
@@ -123,15 +135,40 @@ function benchBits(kernels: Kernels, runs: number): void {
   const n = 2 ** 20
   const rate = (bytes: number, seconds: number): string => `${(bytes / seconds / 1e9).toFixed(2)} GB/s`
   const matrix = random(n * 16)
-  console.log(`  transpose128: ${rate(n * 16, best(runs, () => kernels.transpose128(matrix, n)))}`)
+  console.log(
+    `  transpose128: ${rate(
+      n * 16,
+      best(runs, () => kernels.transpose128(matrix, n)),
+    )}`,
+  )
   const key = random(16)
-  console.log(`  expandLabels: ${rate(n * 16, best(runs, () => kernels.expandLabels(key, 0, n)))}`)
+  console.log(
+    `  expandLabels: ${rate(
+      n * 16,
+      best(runs, () => kernels.expandLabels(key, 0, n)),
+    )}`,
+  )
   const bits = random(n / 8)
-  console.log(`  selectLabels: ${rate(n * 16, best(runs, () => kernels.selectLabels(matrix, bits, 1, n, key)))}`)
+  console.log(
+    `  selectLabels: ${rate(
+      n * 16,
+      best(runs, () => kernels.selectLabels(matrix, bits, 1, n, key)),
+    )}`,
+  )
   const words = randomFillSync(new Uint32Array(n))
   const sliced = kernels.sliceBits(words, 1, n, 32)
-  console.log(`  sliceBits: ${rate(n * 4, best(runs, () => kernels.sliceBits(words, 1, n, 32)))}`)
-  console.log(`  joinBits: ${rate(n * 4, best(runs, () => kernels.joinBits(sliced, 1, n, 32)))}`)
+  console.log(
+    `  sliceBits: ${rate(
+      n * 4,
+      best(runs, () => kernels.sliceBits(words, 1, n, 32)),
+    )}`,
+  )
+  console.log(
+    `  joinBits: ${rate(
+      n * 4,
+      best(runs, () => kernels.joinBits(sliced, 1, n, 32)),
+    )}`,
+  )
 }
 
 const wanted = process.argv.slice(2)

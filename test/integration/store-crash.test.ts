@@ -95,7 +95,11 @@ test(
       for (const id of used) expect(burned).toContain(id)
       const listed = (await store.list()).map(({ id }) => id)
       expect(listed.filter((id) => burned.has(id))).toEqual([])
-      expect((await readdir(at('ready'))).sort()).toEqual([...listed].sort())
+      // Material of a used package can stay for a minute if its process was killed before it signed the record.
+      for (const id of await readdir(at('ready'))) {
+        if (burned.has(id)) expect(await readFile(at('burned', id), 'utf8')).toBe('')
+        else expect(listed).toContain(id)
+      }
       // Some stay for the next pair.
       for (const id of listed.slice(0, -2)) {
         const reader = await store.take(id)

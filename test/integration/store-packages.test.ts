@@ -27,7 +27,7 @@ let store: PackageStore
 const at = (...parts: string[]): string => join(dir, 'client', ...parts)
 const open = (files?: FileOps): Promise<PackageStore> =>
   PackageStore.open(dir, files === undefined ? { role: 'client' } : { role: 'client', files })
-const code = (value: string, text = '') =>
+const code = (value: string, text = ''): unknown =>
   expect.objectContaining({ name: 'AdytonError', code: value, message: expect.stringContaining(text) as unknown })
 
 beforeEach(async () => {

@@ -34,7 +34,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 })
 
-const code = (value: string, text: string) =>
+const code = (value: string, text: string): unknown =>
   expect.objectContaining({ name: 'AdytonError', code: value, message: expect.stringContaining(text) as unknown })
 const due = (length: number) => ({ type: MESSAGES.tables, step: 0, length })
 const frame = (payload: Uint8Array) => ({ type: MESSAGES.tables, step: 0, payload })
@@ -186,6 +186,17 @@ describe('two paired peers', () => {
     await expect(client.receive(due(1))).rejects.toEqual(code('peer-aborted', 'that package is gone'))
   })
 
+  test('do not blame the peer when they were busy themselves', async () => {
+    const { client, server } = await pair({}, { idleTimeoutMs: 200 })
+    const receiving = client.receive(due(50_000))
+    const sending = server.send(frame(new Uint8Array(50_000)))
+    // The send is under way once its promises have run; then nothing else does for longer than the limit.
+    for (let i = 0; i < 50; i++) await Promise.resolve()
+    for (const end = performance.now() + 400; performance.now() < end; );
+    expect((await receiving).length).toBe(50_000)
+    await sending
+  })
+
   test('give up on a peer that stays silent', async () => {
     const { client } = await pair({}, { idleTimeoutMs: 100 })
     await expect(client.receive(due(1))).rejects.toEqual(code('peer-timeout', 'waiting for tables for 0.1 s'))
@@ -306,7 +317,7 @@ describe('a server', () => {
     })
     await Promise.all(mutes.map((socket) => once(socket, 'connect')))
     // Two fill the waiting room and two are turned away; the peer that is in does not notice.
-    await Promise.all([mutes[2], mutes[3]].map((socket) => (socket.closed ? undefined : once(socket, 'close'))))
+    await Promise.all([mutes[2], mutes[3]].map((socket) => (socket.closed ? Promise.resolve() : once(socket, 'close'))))
     expect(mutes.slice(0, 2).map((socket) => socket.closed)).toEqual([false, false])
     await expect(join(port)).rejects.toMatchObject({ code: 'peer-unreachable' })
     await first.send(frame(new Uint8Array(4)))

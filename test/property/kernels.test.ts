@@ -1,13 +1,13 @@
-/** Both implementations of the kernels, every instruction set that runs here, against each other and against plain arithmetic. */
-import { createCipheriv, randomBytes, randomFillSync } from 'node:crypto'
+/**
+ * Both implementations of the kernels, and every instruction set that runs here, against each other and against plain
+ * arithmetic.
+ */
+import { createCipheriv, randomFillSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
-  ADDON_PATH,
   availableNative,
   GATE_AND,
   GATE_NOT,
@@ -17,15 +17,13 @@ import {
   type Circuit,
   type Kernels,
 } from '../../core/kernels/index.ts'
-import type { NativeAddon } from '../../core/kernels/native.ts'
 import { encrypt, expandKey, ROUND_KEY_WORDS } from '../../core/kernels/reference/aes.ts'
 import { convOutput, type ConvGeometry } from '../../core/ring/geometry.ts'
 import { Prg } from '../../core/ring/prg.ts'
-// @ts-expect-error -- the set-up script is plain JavaScript, so that it runs before anything is installed
 import { buildNative } from '../../core/setup/build-native.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const { built, reason } = (await buildNative({ root })) as { built: boolean; reason?: string }
+const { built, reason } = await buildNative({ root })
 if (!built) console.warn(`native kernels are not tested, only the TypeScript ones: ${reason}`)
 
 const natives = built ? availableNative().map((set) => loadKernels({ force: `native:${set}` })) : []
@@ -50,7 +48,7 @@ function aes(key: Uint8Array, block: Uint8Array): Uint8Array {
 
 const packBits = (rows: number, n: number): Uint8Array => {
   const out = random(rows * Math.ceil(n / 8))
-  if (n % 8 !== 0) for (let r = 1; r <= rows; r++) out[r * Math.ceil(n / 8) - 1] &= (1 << n % 8) - 1
+  if (n % 8 !== 0) for (let r = 1; r <= rows; r++) out[r * Math.ceil(n / 8) - 1] &= (1 << (n % 8)) - 1
   return out
 }
 
@@ -241,7 +239,12 @@ describe('half gates', () => {
     const colours = referenceKernels.evaluate(input)
     for (const kernels of all) {
       const { delta, garblerZero, evaluatorZero } = run.garble
-      const moved = { ...run.garble, delta: odd(delta), garblerZero: odd(garblerZero), evaluatorZero: odd(evaluatorZero) }
+      const moved = {
+        ...run.garble,
+        delta: odd(delta),
+        garblerZero: odd(garblerZero),
+        evaluatorZero: odd(evaluatorZero),
+      }
       expect(Buffer.compare(kernels.garble(moved).tables, expected.tables), kernels.name).toBe(0)
       const tables = odd(random(expected.tables.length))
       expect(kernels.garble({ ...run.garble, tables }).tables, kernels.name).toBe(tables)

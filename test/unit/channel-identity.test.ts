@@ -63,7 +63,7 @@ describe('an identity', () => {
       await expect(loadOrCreateIdentity(dir)).rejects.toMatchObject({
         code: 'file-corrupt',
         message: `the identity file ${path} is damaged: ${why}`,
-        advice: expect.stringContaining('backup'),
+        advice: expect.stringContaining('backup') as unknown,
       })
       expect(await readFile(path, 'utf8')).toBe(text)
     }

@@ -8,7 +8,7 @@ import { MESSAGES, NO_STEP } from '../../core/channel/messages.ts'
 const bytes = (length: number, seed = 1): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 31 + seed) & 255)
 const frame = (payload: Uint8Array, step = 1) => ({ type: MESSAGES.tables, step, payload })
 const due = (length: number, step = 1) => ({ type: MESSAGES.tables, step, length })
-const code = (value: string) => expect.objectContaining({ name: 'AdytonError', code: value })
+const code = (value: string): unknown => expect.objectContaining({ name: 'AdytonError', code: value })
 
 describe('a channel', () => {
   test('delivers frames in order, in both directions, and counts them', async () => {

@@ -98,6 +98,14 @@ describe('chooseTiling', () => {
     expect(products).toBeLessThanOrEqual(64)
   })
 
+  test('depends on the geometry and not on how the object was written', () => {
+    const one = square(8, 6, 4, 3)
+    const other = geometry({ ...one, inChannels: one.outChannels, outChannels: one.inChannels })
+    const reordered = Object.fromEntries(Object.entries(other).reverse()) as unknown as ConvGeometry
+    expect(chooseTiling(reordered, 128)).toEqual(chooseTiling(other, 128))
+    expect(chooseTiling(one, 128)).not.toEqual(chooseTiling(other, 128))
+  })
+
   test('refuses a kernel that no ciphertext holds', () => {
     expect(() => chooseTiling(square(1, 100, 1, 91), N)).toThrow(/exceed N/)
   })
@@ -191,6 +199,7 @@ describe('checkTiling', () => {
     ['negative padding', { padding: -1 }],
     ['a kernel beyond the image', { kernelHeight: 20 }],
     ['an endless image', { inHeight: 2 ** 30 }],
+    ['a missing field', { inWidth: undefined as unknown as number }],
   ] as [string, Partial<ConvGeometry>][])('refuses a geometry with %s', (_, change) => {
     expect(() => checkTiling({ ...g, ...change }, good, N)).toThrow(AdytonError)
   })

@@ -9,7 +9,17 @@ const graph: Graph = {
   name: 'small',
   nodes: [
     { id: 'in', op: 'input', inputs: [], shape: [3, 8, 8] },
-    { id: 'a', op: 'conv2d', inputs: ['in'], outChannels: 6, kernel: [3, 3], stride: 1, padding: 1, groups: 3, bias: true },
+    {
+      id: 'a',
+      op: 'conv2d',
+      inputs: ['in'],
+      outChannels: 6,
+      kernel: [3, 3],
+      stride: 1,
+      padding: 1,
+      groups: 3,
+      bias: true,
+    },
     { id: 'n', op: 'batchNorm', inputs: ['a'], epsilon: 1e-5 },
     { id: 'r', op: 'relu', inputs: ['n'], mask: 'channel' },
     { id: 'p', op: 'averagePool', inputs: ['r'], kernel: [8, 8], stride: 8, padding: 0 },

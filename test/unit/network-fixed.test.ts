@@ -111,7 +111,10 @@ describe('fixed-point run', () => {
     const lowered = model(1)
     const loud = normals(prg(5), 144).map((x) => 200 * x)
     expect(() => runFixed(lowered, loud)).toThrow(
-      expect.objectContaining({ code: 'model-overflow', message: expect.stringMatching(/step '[\w.]+': its (in|out)put/) }),
+      expect.objectContaining({
+        code: 'model-overflow',
+        message: expect.stringMatching(/step '[\w.]+': its (in|out)put/) as string,
+      }),
     )
   })
 
@@ -122,7 +125,7 @@ describe('fixed-point run', () => {
     wrong[2] = -(2 ** 9)
     weights.set('fc', wrong)
     expect(() => checkWeights(plan, { ...secret, weights })).toThrow(
-      expect.objectContaining({ code: 'model-overflow', message: expect.stringContaining("'fc'") }),
+      expect.objectContaining({ code: 'model-overflow', message: expect.stringContaining("'fc'") as string }),
     )
     weights.delete('fc')
     expect(() => checkWeights(plan, { ...secret, weights })).toThrow(expect.objectContaining({ code: 'model-invalid' }))
@@ -138,7 +141,7 @@ describe('fixed-point run', () => {
     const weights = new Map([...secret.weights].map(([id, w]) => [id, w.map(() => 2 ** 30 - 1)]))
     const input = new Float64Array(144).fill(2 ** 30)
     expect(() => fixedRunner({ plan: wide, secret: { ...secret, weights } })(input)).toThrow(
-      expect.objectContaining({ code: 'model-overflow', message: expect.stringContaining('53 bits') }),
+      expect.objectContaining({ code: 'model-overflow', message: expect.stringContaining('53 bits') as string }),
     )
   })
 })

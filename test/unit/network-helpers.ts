@@ -193,7 +193,8 @@ export function randomGraph(list: readonly number[], size: number): Graph {
     }
     const fits = height >= 2
     if (op === 'norm') nodes.push({ id, op: 'batchNorm', inputs, epsilon: 1e-5 })
-    else if (op === 'relu') nodes.push({ id, op: 'relu', inputs, mask: (['none', 'element', 'channel'] as const)[pick.below(3)] })
+    else if (op === 'relu')
+      nodes.push({ id, op: 'relu', inputs, mask: (['none', 'element', 'channel'] as const)[pick.below(3)] })
     else if (op === 'add') {
       const other = alike((s) => s[0] === channels && s[1] === height)
       nodes.push({ id, op: 'add', inputs: [from.id, other] })

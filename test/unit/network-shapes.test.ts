@@ -66,7 +66,11 @@ describe('shape inference', () => {
       graph(conv, { id: 'k', op: 'concat', inputs: ['in', 'c'] }),
       /'k'.*differ in channels only, got \[3, 9, 7\] and \[4, 5, 4\]/,
     ],
-    ['dense on a map', graph({ id: 'd', op: 'dense', inputs: ['in'], outFeatures: 2, bias: false }), /'d'.*\[features\]/],
+    [
+      'dense on a map',
+      graph({ id: 'd', op: 'dense', inputs: ['in'], outFeatures: 2, bias: false }),
+      /'d'.*\[features\]/,
+    ],
     ['a kernel that is too large', graph({ ...conv, kernel: [12, 2] }), /'c'.*12x2 kernel does not fit in 9x7/],
     ['groups that do not divide', graph({ ...conv, groups: 2 }), /'c'.*groups.*2 for 3 in and 4 out/],
     ['a zero stride', graph({ ...conv, stride: 0 }), /'c'.*stride.*got 0/],

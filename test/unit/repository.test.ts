@@ -90,7 +90,8 @@ describe('error codes', () => {
   })
 })
 
-describe('the checks have teeth', () => {
+// The first ESLint run parses the whole project: a loaded machine takes its time.
+describe('the checks have teeth', { timeout: 240_000 }, () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'adyton-types-'))
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 

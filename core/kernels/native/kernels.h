@@ -29,8 +29,8 @@ struct Key128 {
   uint64_t high;
 };
 
-// Sum modulo 2^128.
-inline Key128 add128(Key128 x, uint64_t y) {
+// Sum modulo 2^128. Static, for the reason above.
+static inline Key128 add128(Key128 x, uint64_t y) {
   uint64_t low = x.low + y;
   return {low, x.high + (low < y ? 1 : 0)};
 }

@@ -52,7 +52,8 @@ export function expandKey(rk: Int32Array, k0: number, k1: number, k2: number, k3
   rk[3] = k3
   let rcon = 1
   for (let i = 4; i < ROUND_KEY_WORDS; i += 4) {
-    const sub = sbox[(k3 >>> 8) & 255] | (sbox[(k3 >>> 16) & 255] << 8) | (sbox[k3 >>> 24] << 16) | (sbox[k3 & 255] << 24)
+    const sub =
+      sbox[(k3 >>> 8) & 255] | (sbox[(k3 >>> 16) & 255] << 8) | (sbox[k3 >>> 24] << 16) | (sbox[k3 & 255] << 24)
     k0 ^= sub ^ rcon
     k1 ^= k0
     k2 ^= k1

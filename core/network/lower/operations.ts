@@ -52,12 +52,7 @@ export interface MaxPoolOperation extends Base {
 }
 
 export type Operation =
-  | InputOperation
-  | LinearOperation
-  | LocalOperation
-  | SumPoolOperation
-  | ActivationOperation
-  | MaxPoolOperation
+  InputOperation | LinearOperation | LocalOperation | SumPoolOperation | ActivationOperation | MaxPoolOperation
 
 /** Positions of an activation that are linearised. */
 export function linearisedCount(op: ActivationOperation): number {

@@ -111,17 +111,14 @@ function demandByRing(
     const list = demand.get(bits[i]) ?? []
     // The tiling depends on the degree only, which does not depend on the demand.
     const tiling = planner.tiling(g, planner.parameters(bits[i], []).polyDegree)
-    list.push({ id, operation: i, tiling, weightBits, taps, outputs: tiling.outputs, elements: elements(op.shape) })
+    const { outputs } = tiling
+    list.push({ id, operation: i, geometry: g, tiling, weightBits, taps, outputs, elements: elements(op.shape) })
     demand.set(bits[i], list)
   })
   return [...demand].sort(([a], [b]) => a - b)
 }
 
-function parametersFor(
-  planner: HePlanner,
-  k: number,
-  demand: readonly Demand[],
-): HeParameters {
+function parametersFor(planner: HePlanner, k: number, demand: readonly Demand[]): HeParameters {
   try {
     return planner.parameters(k, demand)
   } catch (cause) {

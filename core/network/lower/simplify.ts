@@ -181,9 +181,7 @@ export function simplify(graph: Graph, tensors: Tensors): Operation[] {
       case 'batchNorm':
         value.set(
           node.id,
-          norms.has(node.id)
-            ? inputs[0]
-            : emitter.emit(depthwise(node, emitter.fresh(inputs[0]), shape, tensors)),
+          norms.has(node.id) ? inputs[0] : emitter.emit(depthwise(node, emitter.fresh(inputs[0]), shape, tensors)),
         )
         break
       case 'relu': {

@@ -18,12 +18,13 @@ import { freshSeed, prgFor } from '../../ring/prg.ts'
 import { ring, type RingVector } from '../../ring/ring.ts'
 import { gather, reduce, sub, truncateClient } from '../../ring/vector.ts'
 import { gcBatches, isNonLinear, splitActivation, type GcBatch, type NonLinearStep } from '../batches.ts'
+import { abortWith } from '../failure.ts'
 import { place, type Place } from '../link.ts'
 import { isLocal, ringOf, runLocal, stepInputs } from '../local.ts'
 import { chunkBytes, heOf, ID_BYTES, OFFLINE_ACCEPT_BYTES } from '../sizes.ts'
 import type { PackageWriter } from '../store/store.ts'
 import { encodeWords } from '../store/words.ts'
-import { packageId, Request, requestPayload } from '../wire.ts'
+import { checkId, packageId, Request, requestPayload } from '../wire.ts'
 import type { ClientContext } from './context.ts'
 
 /** A finished offline phase. */
@@ -74,7 +75,7 @@ export async function prepare(context: ClientContext): Promise<Prepared> {
     const idBytes = Buffer.from(id, 'hex')
     await link.send(place('offline'), MESSAGES.offlineEnd, idBytes)
     const confirmed = await link.receive(place('offline'), MESSAGES.offlineConfirm, ID_BYTES)
-    if (!idBytes.equals(confirmed)) throw new Error('the server confirmed another package')
+    checkId(idBytes, confirmed, 'the server confirmed')
   } catch (error) {
     await writer.discard()
     throw error
@@ -134,7 +135,7 @@ async function runLinearLayers(context: ClientContext, seed: Uint8Array): Promis
       context.progress({ phase: 'offline', step: step.id, what: 'answered' })
     }
   }
-  await bothOrFirstError(upload(), download(), () => link.channel.abort('internal', 'the offline phase failed'))
+  await bothOrFirstError(upload(), download(), (error) => abortWith(link.channel, error, 'client'))
   await runLocals()
   return shares
 }
@@ -149,7 +150,7 @@ function secretKey(context: ClientContext, parameters: HeParameters): Uint8Array
 export async function bothOrFirstError(
   a: Promise<void>,
   b: Promise<void>,
-  stop: () => Promise<void>,
+  stop: (error: unknown) => Promise<void>,
 ): Promise<void> {
   let first: unknown
   let failed = false
@@ -160,7 +161,7 @@ export async function bothOrFirstError(
       if (failed) return
       failed = true
       first = error
-      await stop()
+      await stop(error)
     }
   }
   await Promise.all([watch(a), watch(b)])
@@ -246,5 +247,5 @@ async function fetchGarbled(
     }
     context.progress({ phase: 'offline', step: step.id, what: 'garbled' })
   }
-  await bothOrFirstError(request(), collect(), () => link.channel.abort('internal', 'the offline phase failed'))
+  await bothOrFirstError(request(), collect(), (error) => abortWith(link.channel, error, 'client'))
 }

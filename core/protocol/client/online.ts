@@ -2,10 +2,11 @@
  * The client's online phase: burn the package, send the masked image, evaluate circuits, learn the answer.
  */
 import { MESSAGES } from '../../channel/messages.ts'
+import { AdytonError } from '../../errors/errors.ts'
 import { decodeOutputs, evaluateChunk, transferCount, type Chunk } from '../../garble/session.ts'
 import { argmax } from '../../network/fixed.ts'
-import type { RevealStep } from '../../network/plan.ts'
-import { pack, packedBytes, unpack } from '../../ring/packing.ts'
+import type { Plan, RevealStep } from '../../network/plan.ts'
+import { pack, packedBytes } from '../../ring/packing.ts'
 import type { RingVector } from '../../ring/ring.ts'
 import { add, fromSigned, sub, toSigned } from '../../ring/vector.ts'
 import { gcBatches, isNonLinear, type GcBatch, type NonLinearStep } from '../batches.ts'
@@ -14,7 +15,7 @@ import { ringOf } from '../local.ts'
 import { chunkBytes, ID_BYTES } from '../sizes.ts'
 import type { PackageReader } from '../store/store.ts'
 import { decodeWords, wordBytes } from '../store/words.ts'
-import { Request, requestPayload } from '../wire.ts'
+import { checkId, Request, requestPayload, unpackShare } from '../wire.ts'
 import type { ClientContext } from './context.ts'
 
 /** What the client learns. */
@@ -25,20 +26,28 @@ export interface Answer {
   readonly logits?: Float64Array
 }
 
-/** Runs one inference on a quantised image (signed integers at the scale of the plan's first value). */
-export async function infer(context: ClientContext, id: string, image: Float64Array): Promise<Answer> {
+/** Takes a package for an image. When this resolves it is burned durably; no online byte was sent yet. */
+export async function takePackage(context: ClientContext, id: string, image: Float64Array): Promise<PackageReader> {
   const { link, store, plan } = context
   const [first] = plan.values
   if (image.length !== first.length) {
     throw new RangeError(`the network takes ${first.length} numbers, got ${image.length}`)
   }
   context.checkPackage(await store.meta(id))
-  // Burned durably here, before the first online byte.
-  const reader = await link.work(place('online'), 'share', () => store.take(id))
+  return await link.work(place('online'), 'share', () => store.take(id))
+}
+
+/**
+ * Runs one inference on a quantised image (signed integers at the scale of the plan's first value) with a package
+ * that was taken for it, which is closed in any case.
+ */
+export async function infer(context: ClientContext, reader: PackageReader, image: Float64Array): Promise<Answer> {
+  const { link, plan } = context
+  const [first] = plan.values
   try {
-    const idBytes = Buffer.from(id, 'hex')
+    const idBytes = Buffer.from(reader.meta.id, 'hex')
     await link.send(place('online'), MESSAGES.request, requestPayload(Request.online, idBytes))
-    await link.receive(place('online'), MESSAGES.onlineAccept, ID_BYTES)
+    checkId(idBytes, await link.receive(place('online'), MESSAGES.onlineAccept, ID_BYTES), 'the server accepted')
     const start = await reader.read('head', 16)
     const mask = decodeWords(ringOf(first), first.length, await reader.read('head', wordBytes(first)))
     const reveal = plan.steps[plan.steps.length - 1] as RevealStep
@@ -67,16 +76,23 @@ async function evaluateSteps(
     if (step.op === 'reveal' && step.kind === 'logits') {
       const bytes = await link.receive(where, MESSAGES.logitShare, packedBytes(lastShare.ring, lastShare.length))
       return await link.work(where, 'share', () => {
-        const logits = toSigned(add(lastShare, unpack(lastShare.ring, lastShare.length, bytes)))
+        const logits = toSigned(add(lastShare, unpackShare(lastShare.ring, lastShare.length, bytes, "the server's share of the logits")))
         return { logits, label: argmax(logits) }
       })
     }
     const outputs = await evaluateStep(context, where, step, reader, start)
     // One instance: each output bit of the argmax has a byte of its own.
-    if (step.op === 'reveal') return { label: outputs[0].reduce((label, bit, i) => label + bit * 2 ** i, 0) }
+    if (step.op === 'reveal') return { label: revealedLabel(plan, outputs[0]) }
     context.progress({ phase: 'online', step: step.id, what: 'evaluated' })
   }
   throw new Error('the plan does not end by revealing')
+}
+
+/** The number that an argmax's output bits stand for, a class of the plan. */
+function revealedLabel(plan: Plan, bits: Uint8Array): number {
+  const label = bits.reduce((sum, bit, i) => sum + bit * 2 ** i, 0)
+  if (label < plan.classes) return label
+  throw new AdytonError('payload-invalid', `the circuit gave class ${label} of ${plan.classes}: labels or tables are wrong`)
 }
 
 /** Evaluates every chunk of a step; colours go back unless the step reveals, in which case they are returned. */

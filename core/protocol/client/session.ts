@@ -4,7 +4,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Channel } from '../../channel/channel.ts'
 import { MESSAGES } from '../../channel/messages.ts'
-import { AdytonError } from '../../errors/errors.ts'
 import { checkParameters } from '../../he/parameters.ts'
 import type { HePool } from '../../he/pool.ts'
 import { checkTiling } from '../../he/tiling.ts'
@@ -16,6 +15,7 @@ import { PAIRING_SERVER_BYTES, pairingClientFinish, pairingClientStart } from '.
 import {
   checkVersion,
   encodeHello,
+  freshNonce,
   MAX_HELLO_BYTES,
   parseHello,
   PROTOCOL_VERSION,
@@ -23,6 +23,7 @@ import {
   sessionId,
   type PublicCard,
 } from '../hello.ts'
+import { abortWith } from '../failure.ts'
 import { Link, place } from '../link.ts'
 import { mismatch } from '../mismatch.ts'
 import { checkPackage, packageMeta } from '../server/session.ts'
@@ -30,7 +31,7 @@ import { heOf } from '../sizes.ts'
 import type { PackageStore } from '../store/store.ts'
 import type { ClientContext, Progress } from './context.ts'
 import { prepare, type Prepared } from './offline.ts'
-import { infer, type Answer } from './online.ts'
+import { infer, takePackage, type Answer } from './online.ts'
 
 export interface ClientSessionOptions {
   readonly channel: Channel
@@ -78,6 +79,7 @@ export class ClientSession {
     const ours = encodeHello({
       protocol: PROTOCOL_VERSION,
       software: options.software,
+      nonce: freshNonce(),
       planDigest: options.expectedPlan ?? null,
       havePlan: false,
     })
@@ -132,7 +134,9 @@ export class ClientSession {
   async infer(id: string, image: Float64Array): Promise<Answer & { ledger: LedgerData }> {
     const { link } = this.#context
     link.ledger.take()
-    const answer = await guarded(link.channel, () => infer(this.#context, id, image))
+    // What fails before the first byte, such as a package that was used, leaves the connection as it is.
+    const reader = await takePackage(this.#context, id, image)
+    const answer = await guarded(link.channel, () => infer(this.#context, reader, image))
     return { ...answer, ledger: link.ledger.take() }
   }
 
@@ -142,7 +146,7 @@ export class ClientSession {
 }
 
 /** What a server may not choose freely: HE security and tilings that this program can encode. */
-function checkHe(plan: Plan): void {
+export function checkHe(plan: Plan): void {
   for (const parameters of plan.he) checkParameters(parameters)
   for (const step of plan.steps) {
     if (step.op === 'linear') checkTiling(step.geometry, step.tiling, heOf(plan, step).polyDegree)
@@ -154,8 +158,7 @@ async function guarded<T>(channel: Channel, work: () => Promise<T>): Promise<T> 
   try {
     return await work()
   } catch (error) {
-    const known = error instanceof AdytonError
-    await channel.abort(known ? error.code : 'internal', known ? error.message : 'the client failed')
+    await abortWith(channel, error, 'client')
     throw error
   }
 }

@@ -10,7 +10,7 @@ import { uploadBytes } from '../../he/wire.ts'
 import type { LinearStep } from '../../network/plan.ts'
 import { packageServerStart } from '../../ot/bootstrap.ts'
 import { CotSender } from '../../ot/extension.ts'
-import { unpack } from '../../ring/packing.ts'
+import { packedBytes } from '../../ring/packing.ts'
 import { derive, freshSeed } from '../../ring/prg.ts'
 import { gcBatches, isNonLinear, splitActivation, type GcBatch, type NonLinearStep } from '../batches.ts'
 import { place, type Place } from '../link.ts'
@@ -18,7 +18,7 @@ import { ringOf } from '../local.ts'
 import { chunkBytes, heOf, ID_BYTES } from '../sizes.ts'
 import type { PackageWriter } from '../store/store.ts'
 import { encodeWords } from '../store/words.ts'
-import { packageId } from '../wire.ts'
+import { checkId, packageId, unpackShare } from '../wire.ts'
 
 /** Labels under which the server derives its secrets from a package seed. */
 export const answerMaskLabel = (step: string): string => `answer mask ${step}`
@@ -46,7 +46,7 @@ export async function servePrepare(
     }
     await serveNonLinear(context, id, start, seed, writer)
     const named = await link.receive(place('offline'), MESSAGES.offlineEnd, ID_BYTES)
-    if (!Buffer.from(id, 'hex').equals(named)) throw new Error('the client finished another package')
+    checkId(Buffer.from(id, 'hex'), named, 'the client finished')
     await link.work(place('offline'), 'share', () => writer.finish())
   } catch (error) {
     await writer.discard()
@@ -113,8 +113,8 @@ async function serveNonLinear(
       const { linear } = splitActivation(plan, step)
       const to = ringOf(plan.values[step.output])
       if (linear.length > 0) {
-        const bytes = Math.ceil((to.bits * linear.length) / 8)
-        const correction = unpack(to, linear.length, await link.receive(where, MESSAGES.delta, bytes))
+        const payload = await link.receive(where, MESSAGES.delta, packedBytes(to, linear.length))
+        const correction = unpackShare(to, linear.length, payload, `corrections of step ${step.id}`)
         await writer.append('nonlinear', encodeWords(correction))
       }
     }

@@ -2,11 +2,10 @@
  * The server's online phase: clear ring arithmetic on its shares, labels out, colour bits back.
  */
 import { MESSAGES } from '../../channel/messages.ts'
-import { AdytonError } from '../../errors/errors.ts'
 import { splitActivation, gcBatches, isNonLinear, type GcBatch, type NonLinearStep } from '../batches.ts'
 import type { ActivationStep } from '../../network/plan.ts'
 import { SEED_BYTES } from '../../ring/prg.ts'
-import { pack, packedBytes, unpack } from '../../ring/packing.ts'
+import { pack, packedBytes } from '../../ring/packing.ts'
 import type { RingVector } from '../../ring/ring.ts'
 import { add, gather, scatter, truncateServer, zeros } from '../../ring/vector.ts'
 import { outputShares, shareBits } from '../../garble/inputs.ts'
@@ -16,6 +15,7 @@ import { biasVector, isLocal, ringOf, runLinear, runLocal } from '../local.ts'
 import { chunkBytes, ID_BYTES } from '../sizes.ts'
 import type { PackageReader } from '../store/store.ts'
 import { decodeWords, wordBytes } from '../store/words.ts'
+import { checkId, unpackShare } from '../wire.ts'
 import type { ServerContext } from './context.ts'
 import { labelKey } from './offline.ts'
 
@@ -35,7 +35,9 @@ export async function serveInfer(context: ServerContext, idBytes: Uint8Array): P
     }
     const image = plan.values[0]
     const masked = await link.receive(place('online'), MESSAGES.maskedInput, packedBytes(ringOf(image), image.length))
-    const shares = new Map<number, RingVector>([[0, unpack(ringOf(image), image.length, masked)]])
+    const shares = new Map<number, RingVector>([
+      [0, unpackShare(ringOf(image), image.length, masked, 'the masked image')],
+    ])
     for (const [index, step] of plan.steps.entries()) {
       const where = place('online', index, step.id)
       if (isLocal(step)) {
@@ -57,9 +59,7 @@ export async function serveInfer(context: ServerContext, idBytes: Uint8Array): P
       context.progress({ phase: 'online', step: step.id, what: 'computed' })
     }
     const named = await link.receive(place('online'), MESSAGES.onlineEnd, ID_BYTES)
-    if (!Buffer.from(idBytes).equals(named)) {
-      throw new AdytonError('payload-invalid', 'the client ended another inference than the one that ran')
-    }
+    checkId(idBytes, named, 'the client ended')
   } finally {
     await reader.close()
   }

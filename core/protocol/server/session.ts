@@ -1,7 +1,7 @@
 /**
  * One connected client, from its greeting until it leaves.
  */
-import { MESSAGES } from '../../channel/messages.ts'
+import { MESSAGES, NO_STEP } from '../../channel/messages.ts'
 import type { Channel } from '../../channel/channel.ts'
 import { HEADER_BYTES } from '../../channel/frames.ts'
 import { AdytonError } from '../../errors/errors.ts'
@@ -16,12 +16,14 @@ import {
   checkVersion,
   clientHelloSchema,
   encodeHello,
+  freshNonce,
   MAX_HELLO_BYTES,
   parseHello,
   PROTOCOL_VERSION,
   sessionId,
   type PublicCard,
 } from '../hello.ts'
+import { abortWith } from '../failure.ts'
 import { Link, place } from '../link.ts'
 import { mismatch } from '../mismatch.ts'
 import { REQUEST_BYTES } from '../sizes.ts'
@@ -72,38 +74,41 @@ export interface ServerSessionOptions {
 export async function serveClient(options: ServerSessionOptions): Promise<void> {
   const { channel } = options
   try {
-    const context = await greet(options)
-    for (;;) {
-      const request = await nextRequest(options)
-      if (request === undefined) break
-      const phase = request.request === Request.offline ? 'offline' : 'online'
-      context.link.ledger.traffic(phase, '', 'share', 'received', HEADER_BYTES + REQUEST_BYTES)
-      const served =
-        phase === 'offline'
-          ? await servePrepare(context, request.bytes)
-          : await serveInfer(context, request.bytes).then(() => ({ id: Buffer.from(request.bytes).toString('hex') }))
-      const ledger = context.link.ledger.take()
-      const { id: packageId, ...secret } = served
-      options.onServed?.({ phase, packageId, ...secret, ledger })
-    }
+    await serveRequests(await greet(options), options.onServed)
     await channel.close()
   } catch (error) {
-    const { code, message } = describeForPeer(error)
-    await channel.abort(code, message)
-    throw error
+    const reason = whyItEnded(error, options.disconnected)
+    await abortWith(channel, reason, 'server')
+    throw reason
   }
 }
 
-/** A bug of ours is not described to the peer: its message may name what only the server knows. */
-function describeForPeer(error: unknown): { code: string; message: string } {
-  if (error instanceof AdytonError) return { code: error.code, message: error.message }
-  return { code: 'internal', message: 'the server failed; its log says why' }
+/** Work that was cancelled because the client is gone ended for that reason. */
+function whyItEnded(error: unknown, disconnected: AbortSignal | undefined): unknown {
+  if (!(error instanceof AdytonError && error.code === 'cancelled') || disconnected?.aborted !== true) return error
+  return disconnected.reason instanceof AdytonError ? disconnected.reason : error
 }
 
-async function nextRequest(options: ServerSessionOptions): Promise<ReturnType<typeof parseRequest> | undefined> {
-  const { type, index: step } = { type: MESSAGES.request, index: place('setup').index }
+/** Serves requests of a client that was greeted until it leaves. */
+export async function serveRequests(context: ServerContext, onServed?: (served: Served) => void): Promise<void> {
+  for (;;) {
+    const request = await nextRequest(context.link.channel)
+    if (request === undefined) return
+    const phase = request.request === Request.offline ? 'offline' : 'online'
+    context.link.ledger.traffic(phase, '', 'share', 'received', HEADER_BYTES + REQUEST_BYTES)
+    const served =
+      phase === 'offline'
+        ? await servePrepare(context, request.bytes)
+        : await serveInfer(context, request.bytes).then(() => ({ id: Buffer.from(request.bytes).toString('hex') }))
+    const ledger = context.link.ledger.take()
+    const { id: packageId, ...secret } = served
+    onServed?.({ phase, packageId, ...secret, ledger })
+  }
+}
+
+async function nextRequest(channel: Channel): Promise<ReturnType<typeof parseRequest> | undefined> {
   try {
-    return parseRequest(await options.channel.receive({ type, step, length: REQUEST_BYTES }))
+    return parseRequest(await channel.receive({ type: MESSAGES.request, step: NO_STEP, length: REQUEST_BYTES }))
   } catch (error) {
     if (error instanceof AdytonError && error.code === 'peer-closed') return undefined
     throw error
@@ -126,6 +131,7 @@ async function greet(options: ServerSessionOptions): Promise<ServerContext> {
   const ours = encodeHello({
     protocol: PROTOCOL_VERSION,
     software: offer.software,
+    nonce: freshNonce(),
     planDigest: offer.planDigest,
     planBytes: offer.planBytes.length,
     commitment: offer.commitment,

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { FileOps, OpenFile } from './files.ts'
-import { codeOf, storeFailed } from './files.ts'
+import { asError, codeOf, storeFailed } from './files.ts'
 import { corrupt, requireSectionName, sectionFile, type Manifest, type PackageMeta, type Section } from './manifest.ts'
 
 /** Bytes of a section that are read ahead; two of these per section that is being read. */
@@ -72,7 +72,7 @@ class SectionStream {
   /** Bytes given out. */
   #given = 0
   /** What went wrong first: nothing is read after it. */
-  #failure: unknown
+  #failure: Error | undefined
   /** Bytes asked of the file. */
   #asked = 0
   #chunk: Uint8Array = new Uint8Array(0)
@@ -93,7 +93,7 @@ class SectionStream {
       return this.#read(bytes)
     })
     this.#queue = turn.catch((error: unknown) => {
-      this.#failure ??= error
+      this.#failure ??= asError(error)
     })
     return turn
   }

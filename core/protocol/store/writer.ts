@@ -2,7 +2,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { join } from 'node:path'
 import type { FileOps, OpenFile } from './files.ts'
-import { storeFailed } from './files.ts'
+import { asError, storeFailed } from './files.ts'
 import {
   MANIFEST_FILE,
   encodeManifest,
@@ -32,7 +32,7 @@ export class PackageWriter {
   #queue: Promise<void> = Promise.resolve()
   #state: 'open' | 'published' | 'discarded' = 'open'
   /** What went wrong first: nothing is written after it. */
-  #failure: unknown
+  #failure: Error | undefined
 
   constructor(meta: PackageMeta, folder: string, host: WriterHost) {
     this.meta = meta
@@ -116,7 +116,7 @@ export class PackageWriter {
       throw storeFailed(doing, cause)
     })
     this.#queue = turn.catch((error: unknown) => {
-      this.#failure ??= error
+      this.#failure ??= asError(error)
     })
     return turn
   }

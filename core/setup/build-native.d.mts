@@ -1,0 +1,5 @@
+/** Types of build-native.mjs, for TypeScript callers. */
+export function buildNative(options: {
+  root: string
+  log?: (line: string) => void
+}): Promise<{ built: boolean; reason?: string }>
