@@ -100,6 +100,9 @@ export function estimate(plan: Plan, threads = { client: 1, server: availablePar
       client: BASE_MEMORY + WORKER_MEMORY * threads.client + largestLayer + 2 * values,
       server: BASE_MEMORY + (WORKER_MEMORY + largestLayer) * threads.server + 3 * weights + values,
     },
-    disk: { client: clientDisk + wordBytes(image) + wordBytes(plan.values[plan.values.length - 1]), server: serverDisk },
+    disk: {
+      client: clientDisk + wordBytes(image) + wordBytes(plan.values[plan.values.length - 1]),
+      server: serverDisk,
+    },
   }
 }

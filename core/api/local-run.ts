@@ -4,7 +4,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { AdytonError } from '../errors/errors.ts'
+import { type AdytonError } from '../errors/errors.ts'
 import type { LedgerData } from '../ledger/ledger.ts'
 import { planDigest } from '../network/plan-json.ts'
 import type { LoweredModel } from '../network/plan.ts'
@@ -56,7 +56,7 @@ export class LocalRun {
   #broken: AdytonError | undefined
   #folder: { path: string; temporary: boolean } | undefined
   #setup: Connected | undefined
-  #stopListening: () => void = () => undefined
+  readonly #stopListening: () => void = () => undefined
 
   private constructor(options: LocalRunOptions) {
     const listen =

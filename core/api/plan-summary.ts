@@ -9,9 +9,9 @@ export interface PlanSummary {
   /** Exact framed bytes of one inference. */
   readonly bytes: { readonly offline: Bytes; readonly online: Bytes }
   readonly byKind: ReturnType<typeof exactBytes>['byKind']
-  /** Bytes for each garbled instance; null when nothing is garbled. */
+  /** Bytes for each ReLU that is evaluated in a circuit; null when there is none. */
   readonly perRelu: {
-    readonly instances: number
+    readonly relus: number
     readonly andGates: number
     readonly tableBytes: number
     readonly transferBytes: number
@@ -24,12 +24,14 @@ export interface PlanSummary {
 /** Everything here follows from the public plan. */
 export function planSummary(plan: Plan): PlanSummary {
   const { offline, online, byKind } = exactBytes(plan)
-  let instances = 0
+  let relus = 0
   let andGates = 0
   for (const step of plan.steps) {
     if (!isNonLinear(step)) continue
     for (const batch of gcBatches(plan, step)) {
-      instances += batch.instances
+      // A max-pool with ReLU does the work of the ReLUs before it, one for each input.
+      if (step.op === 'activation' || (step.op === 'maxPool' && step.relu))
+        relus += batch.instances * batch.inputs.length
       andGates += batch.instances * batch.circuit.andGates
     }
   }
@@ -43,14 +45,14 @@ export function planSummary(plan: Plan): PlanSummary {
       : [],
   )
   const perRelu =
-    instances === 0
+    relus === 0
       ? null
       : {
-          instances,
-          andGates: andGates / instances,
-          tableBytes: (andGates * 32) / instances,
-          transferBytes: framed(MESSAGES.otExtension) / instances,
-          onlineBytes: (online.clientToServer + online.serverToClient) / instances,
+          relus,
+          andGates: andGates / relus,
+          tableBytes: (andGates * 32) / relus,
+          transferBytes: framed(MESSAGES.otExtension) / relus,
+          onlineBytes: (online.clientToServer + online.serverToClient) / relus,
         }
   return {
     bytes: { offline, online },

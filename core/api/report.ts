@@ -1,6 +1,14 @@
 /** The result of private inferences as data: `adyton infer --json`, and what the tables are drawn from. */
 import type { LedgerData } from '../ledger/ledger.ts'
-import { cpuTime, jointTimes, mergeLedgers, ownTimes, phaseBytes, stepReports, type KindTimes } from '../ledger/report.ts'
+import {
+  cpuTime,
+  jointTimes,
+  mergeLedgers,
+  ownTimes,
+  phaseBytes,
+  stepReports,
+  type KindTimes,
+} from '../ledger/report.ts'
 import type { Plan } from '../network/plan.ts'
 import type { LocalInference } from './local-run.ts'
 

@@ -106,7 +106,8 @@ async function loadFolder(model: string): Promise<LoadedNetwork> {
 function randomNetwork(source: Extract<Source, { arch: string }>): LoadedNetwork {
   const { arch, classes, reluKeep } = source
   const plain = architecture(arch, { classes })
-  const seed = source.seed === undefined ? freshSeed() : derive(new TextEncoder().encode(source.seed), 'random weights', 32)
+  const seed =
+    source.seed === undefined ? freshSeed() : derive(new TextEncoder().encode(source.seed), 'random weights', 32)
   const weights = randomTensors(plain, prgFor(seed, 'weights'))
   const { graph, masks } =
     reluKeep === 1 ? { graph: plain, masks: new Map() } : randomMasks(plain, reluKeep, prgFor(seed, 'masks'))
@@ -125,7 +126,13 @@ function randomNetwork(source: Extract<Source, { arch: string }>): LoadedNetwork
   }
 }
 
-/** Images of uniform noise in the preprocessed range, for a network without calibration. */
+/**
+ * Seed of the noise that a network without ranges of its own is calibrated on. Public and always the same, so that
+ * describe and infer lower a network alike.
+ */
+const CALIBRATION_SEED = derive(new TextEncoder().encode('calibration'), 'noise images', 32)
+
+/** Images of uniform noise in the preprocessed range. */
 export function noiseImages(network: LoadedNetwork, count: number, seed: Uint8Array = freshSeed()): Float32Array[] {
   const length = network.inputShape.reduce((a, b) => a * b, 1)
   const prg = prgFor(seed, 'noise images')
@@ -137,7 +144,7 @@ export function lowerNetwork(network: LoadedNetwork, options: LowerOptions = {})
   const { graph, tensors, calibration, card } = network
   const merged: LowerOptions = { ...card?.lowering, ...options }
   return calibration === null
-    ? lower(graph, tensors, noiseImages(network, 2), HE_PLANNER, merged)
+    ? lower(graph, tensors, noiseImages(network, 2, CALIBRATION_SEED), HE_PLANNER, merged)
     : lowerCalibrated(graph, tensors, calibration, HE_PLANNER, merged)
 }
 

@@ -28,7 +28,8 @@ const integerArgument = (text: string): number => {
 }
 const fractionArgument = (text: string): number => {
   const value = Number(text)
-  if (text.trim() === '' || !(value >= 0 && value <= 1)) throw new InvalidArgumentError('a number from 0 to 1 is needed')
+  if (text.trim() === '' || !(value >= 0 && value <= 1))
+    throw new InvalidArgumentError('a number from 0 to 1 is needed')
   return value
 }
 
@@ -149,7 +150,12 @@ sourceOptions(program.command('describe'))
   .addHelpText('after', example('describe --arch resnet18 --classes 100 --costs'))
   .action(async (flags: SourceFlags & { costs?: boolean; reveal: string; json?: boolean }) => {
     const { costs = false, reveal } = flags
-    await run(operations.describe, { source: sourceOf(flags, false), costs, reveal }, flags.json ?? false, renderDescribe)
+    await run(
+      operations.describe,
+      { source: sourceOf(flags, false), costs, reveal },
+      flags.json ?? false,
+      renderDescribe,
+    )
   })
 
 program
@@ -209,7 +215,12 @@ program
       const { fingerprint, input: pictures, data, threads } = flags
       const where = parseAddress(address)
       const given = data === undefined ? {} : { data }
-      await run(operations.connect, { ...where, fingerprint, pictures, threads, ...given }, flags.json ?? false, renderConnect)
+      await run(
+        operations.connect,
+        { ...where, fingerprint, pictures, threads, ...given },
+        flags.json ?? false,
+        renderConnect,
+      )
     },
   )
 
@@ -229,12 +240,7 @@ program
   .description('A private inference on a bundled model and a bundled picture; what npm start runs.')
   .action(async () => {
     process.stdout.write('A demonstration: the digits model, a drawn seven, two processes on this machine.\n\n')
-    await run(
-      operations.infer,
-      { source: { model: 'digits' }, picture: SAMPLE, verify: true },
-      false,
-      renderInfer,
-    )
+    await run(operations.infer, { source: { model: 'digits' }, picture: SAMPLE, verify: true }, false, renderInfer)
     process.stdout.write('\nMore: npm run -s adyton -- --help\n')
   })
 

@@ -51,7 +51,10 @@ function phaseTable(phases: InferResult['phases']): string {
 
 function byteTable(all: InferResult['bytes']): string {
   const row = (name: string, b: DirectionBytes): string[] => [name, bytes(b.clientToServer), bytes(b.serverToClient)]
-  return table(['phase', 'client to server', 'server to client'], [row('offline', all.offline), row('online', all.online)])
+  return table(
+    ['phase', 'client to server', 'server to client'],
+    [row('offline', all.offline), row('online', all.online)],
+  )
 }
 
 /** A layer's row; `op` is unknown to a client that reads only its own account. */
@@ -85,7 +88,7 @@ function footer(result: InferResult): string {
   if (result.perRelu !== null) {
     const { tableBytes, transferBytes, onlineBytes } = result.perRelu
     parts.push(
-      `By garbled instance: tables ${integer(tableBytes)} B, transfers ${integer(transferBytes)} B, online ${integer(onlineBytes)} B.`,
+      `By ReLU: tables ${integer(tableBytes)} B, transfers ${integer(transferBytes)} B, online ${integer(onlineBytes)} B.`,
     )
   }
   if (result.maxLsbError !== null) {
@@ -150,7 +153,7 @@ export function renderDescribe(result: DescribeResult): string {
   )
   if (costs.perRelu !== null) {
     lines.push(
-      `By garbled instance: ${costs.perRelu.andGates.toFixed(1)} AND gates, tables ${integer(costs.perRelu.tableBytes)} B, ` +
+      `By ReLU: ${costs.perRelu.andGates.toFixed(1)} AND gates, tables ${integer(costs.perRelu.tableBytes)} B, ` +
         `transfers ${integer(costs.perRelu.transferBytes)} B, online ${integer(costs.perRelu.onlineBytes)} B.`,
     )
   }

@@ -97,13 +97,17 @@ export interface Garbler {
   readonly labelKey: Uint8Array
 }
 
-/** Garbles a chunk; `evaluatorZero` is the garbler's output of its {@link transferCount} transfers. */
+/**
+ * Garbles a chunk; `evaluatorZero` is the garbler's output of its {@link transferCount} transfers. `tables` is where
+ * to write, as in GarbleInput.
+ */
 export function garbleChunk(
   kernels: Kernels,
   garbler: Garbler,
   circuit: Circuit,
   chunk: Chunk,
   evaluatorZero: Uint8Array,
+  tables?: Uint8Array,
 ): GarbleOutput {
   return kernels.garble({
     circuit,
@@ -113,6 +117,7 @@ export function garbleChunk(
     delta: garbler.delta,
     garblerZero: zeroLabels(kernels, garbler, circuit, chunk),
     evaluatorZero,
+    ...(tables === undefined ? {} : { tables }),
   })
 }
 

@@ -212,24 +212,24 @@ export function fixedRunner(model: LoweredModel): FixedRunner {
     if (input.length !== plan.values[0].length) {
       throw new RangeError(`expected ${plan.values[0].length} elements, got ${input.length}`)
     }
-    const values: Float64Array[] = []
-    values[0] = input
+    const values = new Map([[0, input]])
+    const valueOf = (i: number): Float64Array => values.get(i) as Float64Array
     let logits = input
     plan.steps.forEach((step, s) => {
       const reads = 'inputs' in step ? step.inputs : [step.input]
       if (step.op === 'reveal') {
-        logits = values[step.input]
+        logits = valueOf(step.input)
         if (step.kind === 'label') assertFits(logits, step.circuitBits, step.id, 'its input')
         return
       }
-      const inputs = reads.map((i) => values[i])
+      const inputs = reads.map(valueOf)
       const output = runStep(plan, step, inputs, layers[s])
       assertFits(output, plan.values[step.output].bits, step.id, 'its output')
-      values[step.output] = output
-      if (options.values !== true) for (const i of reads) if (lastUse[i] === s) delete values[i]
+      values.set(step.output, output)
+      if (options.values !== true) for (const i of reads) if (lastUse[i] === s) values.delete(i)
     })
     const result = { logits, label: argmax(logits) }
-    return options.values === true ? { ...result, values } : result
+    return options.values === true ? { ...result, values: plan.values.map((_, i) => valueOf(i)) } : result
   }
 }
 

@@ -95,7 +95,9 @@ export function checkVersion(theirs: number, who: 'server' | 'client'): void {
   throw new AdytonError(
     'version-mismatch',
     `the ${who} speaks protocol version ${theirs}, this program speaks version ${PROTOCOL_VERSION}`,
-    { advice: `Install the same release on both machines; the ${theirs < PROTOCOL_VERSION ? who : 'other'} side is older.` },
+    {
+      advice: `Install the same release on both machines; the ${theirs < PROTOCOL_VERSION ? who : 'other'} side is older.`,
+    },
   )
 }
 

@@ -10,9 +10,7 @@ export function mismatch(
   ourDigest: string,
 ): AdytonError {
   const short = (digest: string): string => (digest.length > 16 ? `${digest.slice(0, 16)}…` : digest)
-  return new AdytonError(
-    `${what}-mismatch`,
-    `${theirs} (${short(theirDigest)}) is not ${ours} (${short(ourDigest)})`,
-    { advice: 'Make sure that both sides use the same model and release, then prepare again.' },
-  )
+  return new AdytonError(`${what}-mismatch`, `${theirs} (${short(theirDigest)}) is not ${ours} (${short(ourDigest)})`, {
+    advice: 'Make sure that both sides use the same model and release, then prepare again.',
+  })
 }

@@ -50,8 +50,14 @@ export function simulate(
   server.set(0, sub(fromSigned(first.ring, image), first))
   for (const step of plan.steps) {
     if (isLocal(step)) {
-      client.set(step.output, runLocal(plan, step, (v) => get(client, v)))
-      server.set(step.output, runLocal(plan, step, (v) => get(server, v)))
+      client.set(
+        step.output,
+        runLocal(plan, step, (v) => get(client, v)),
+      )
+      server.set(
+        step.output,
+        runLocal(plan, step, (v) => get(server, v)),
+      )
     } else if (step.op === 'linear') {
       const weights = secret.weights.get(step.id)
       if (weights === undefined) throw new Error(`step ${step.id} has no weights`)
@@ -60,9 +66,15 @@ export function simulate(
       const product = runLinear(kernels, plan, step, weights, get(server, step.input))
       server.set(step.output, add(add(product, mask), biasVector(plan, step, secret.biases.get(step.id))))
     } else if (step.op === 'activation') {
-      server.set(step.output, activation(plan, step, get(client, step.input), get(server, step.input), get(client, step.output)))
+      server.set(
+        step.output,
+        activation(plan, step, get(client, step.input), get(server, step.input), get(client, step.output)),
+      )
     } else if (step.op === 'maxPool') {
-      server.set(step.output, maxPool(plan, step, get(client, step.input), get(server, step.input), get(client, step.output)))
+      server.set(
+        step.output,
+        maxPool(plan, step, get(client, step.input), get(server, step.input), get(client, step.output)),
+      )
     } else {
       const logits = toSigned(add(get(client, step.input), get(server, step.input)))
       return { logits, label: argmax(logits), client, server }

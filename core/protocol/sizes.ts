@@ -84,7 +84,8 @@ export function frameGroups(plan: Plan): FrameGroup[] {
         put('offline', step.id, 'client', MESSAGES.otExtension, chunkBytes.otExtension(batch, chunk))
         put('offline', step.id, 'server', MESSAGES.tables, chunkBytes.tables(batch, chunk))
         put('online', step.id, 'server', MESSAGES.labels, chunkBytes.labels(batch, chunk))
-        if (step.op === 'reveal') put('offline', step.id, 'server', MESSAGES.decodeBits, chunkBytes.outputs(batch, chunk))
+        if (step.op === 'reveal')
+          put('offline', step.id, 'server', MESSAGES.decodeBits, chunkBytes.outputs(batch, chunk))
         else put('online', step.id, 'client', MESSAGES.colours, chunkBytes.outputs(batch, chunk))
       }
     }

@@ -15,7 +15,9 @@ export function zeros(ring: Ring, length: number): RingVector {
 /** Wraps words that are already reduced; throws RangeError when the word count does not match. */
 export function fromWords(ring: Ring, length: number, words: Uint32Array): RingVector {
   if (words.length !== length * ring.stride) {
-    throw new RangeError(`${length} elements of Z_2^${ring.bits} take ${length * ring.stride} words, got ${words.length}`)
+    throw new RangeError(
+      `${length} elements of Z_2^${ring.bits} take ${length * ring.stride} words, got ${words.length}`,
+    )
   }
   return { ring, length, words }
 }

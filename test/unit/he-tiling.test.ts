@@ -99,11 +99,16 @@ describe('chooseTiling', () => {
   })
 
   test('depends on the geometry and not on how the object was written', () => {
-    const one = square(8, 6, 4, 3)
-    const other = geometry({ ...one, inChannels: one.outChannels, outChannels: one.inChannels })
-    const reordered = Object.fromEntries(Object.entries(other).reverse()) as unknown as ConvGeometry
-    expect(chooseTiling(reordered, 128)).toEqual(chooseTiling(other, 128))
-    expect(chooseTiling(one, 128)).not.toEqual(chooseTiling(other, 128))
+    const one = square(3, 32, 64, 3)
+    // The same nine numbers in the same order, of another geometry.
+    const names = Object.keys(one)
+    const swapped = names.map((name) =>
+      name === 'inChannels' ? 'outChannels' : name === 'outChannels' ? 'inChannels' : name,
+    )
+    const other = Object.fromEntries(swapped.map((name, i) => [name, Object.values(one)[i]])) as unknown as ConvGeometry
+    expect(other).toMatchObject({ inChannels: 64, outChannels: 3 })
+    expect(chooseTiling(one, N)).not.toEqual(chooseTiling(other, N))
+    expect(chooseTiling(other, N)).toEqual(chooseTiling(square(64, 32, 3, 3), N))
   })
 
   test('refuses a kernel that no ciphertext holds', () => {

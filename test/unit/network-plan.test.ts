@@ -32,9 +32,9 @@ type Mutable<T> = T extends object ? { -readonly [K in keyof T]: Mutable<T[K]> }
 
 /** JSON of a plan after a change. */
 function changed(plan: Plan, change: (json: Mutable<PlanJson>) => void): PlanJson {
-  const json = structuredClone(planToJson(plan)) as Mutable<PlanJson>
+  const json: Mutable<PlanJson> = structuredClone(planToJson(plan))
   change(json)
-  return json as PlanJson
+  return json
 }
 
 function refusal(json: unknown): AdytonError {

@@ -36,9 +36,18 @@ export interface OwnPhase {
 }
 
 export interface ConnectResult {
-  readonly model: { readonly name: string; readonly dataset: string; readonly classes: number; readonly planDigest: string }
+  readonly model: {
+    readonly name: string
+    readonly dataset: string
+    readonly classes: number
+    readonly planDigest: string
+  }
   readonly predictions: readonly { readonly picture: string; readonly label: number; readonly name: string }[]
-  readonly phases: { readonly setup: { readonly wallMs: number }; readonly offline: OwnPhase; readonly online: OwnPhase }
+  readonly phases: {
+    readonly setup: { readonly wallMs: number }
+    readonly offline: OwnPhase
+    readonly online: OwnPhase
+  }
   readonly layers: ReturnType<typeof stepReports>
   readonly bytes: { readonly offline: DirectionBytes; readonly online: DirectionBytes }
 }
@@ -128,7 +137,13 @@ function ownPhase(ledgers: readonly LedgerData[], phase: 'offline' | 'online'): 
   const merged = mergeLedgers(ledgers)
   const n = ledgers.length
   const times = ownTimes(merged, phase)
-  const kinds: KindTimes = { he: times.he / n, gc: times.gc / n, ot: times.ot / n, share: times.share / n, wait: times.wait / n }
+  const kinds: KindTimes = {
+    he: times.he / n,
+    gc: times.gc / n,
+    ot: times.ot / n,
+    share: times.share / n,
+    wait: times.wait / n,
+  }
   return {
     wallMs: kinds.he + kinds.gc + kinds.ot + kinds.share + kinds.wait,
     cpuMs: { client: cpuTime(merged, phase) / n, server: null },

@@ -20,8 +20,19 @@ export interface DescribeResult {
   readonly relus: number
   readonly macs: number
   readonly params: number
-  readonly stages: readonly { readonly id: string; readonly relus: number; readonly macs: number; readonly params: number }[]
-  readonly layers: readonly { readonly id: string; readonly op: string; readonly relus: number; readonly macs: number; readonly params: number }[]
+  readonly stages: readonly {
+    readonly id: string
+    readonly relus: number
+    readonly macs: number
+    readonly params: number
+  }[]
+  readonly layers: readonly {
+    readonly id: string
+    readonly op: string
+    readonly relus: number
+    readonly macs: number
+    readonly params: number
+  }[]
   readonly costs?: PlanSummary & { readonly estimate: Estimate }
 }
 
@@ -56,7 +67,12 @@ function result(name: string, counts: NetworkCounts, opOf: ReadonlyMap<string, s
     relus,
     macs,
     params,
-    stages: counts.stages.map((stage) => ({ id: stage.id, relus: stage.relus, macs: stage.macs, params: stage.params })),
+    stages: counts.stages.map((stage) => ({
+      id: stage.id,
+      relus: stage.relus,
+      macs: stage.macs,
+      params: stage.params,
+    })),
     layers: counts.nodes.map((node) => ({
       id: node.id,
       op: opOf.get(node.id) as string,

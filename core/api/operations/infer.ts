@@ -15,7 +15,14 @@ import { argmax } from '../../network/fixed.ts'
 import { simulate } from '../../protocol/simulator.ts'
 import { LocalRun, type LocalInference } from '../local-run.ts'
 import type { Operation, OperationContext } from '../operation.ts'
-import { byteReport, layerReports, phaseReport, type DirectionBytes, type LayerReport, type PhaseReport } from '../report.ts'
+import {
+  byteReport,
+  layerReports,
+  phaseReport,
+  type DirectionBytes,
+  type LayerReport,
+  type PhaseReport,
+} from '../report.ts'
 import { loadNetwork, lowerNetwork, noiseImages, publicCard, sourceSchema, type LoadedNetwork } from '../source.ts'
 import { planSummary, type PlanSummary } from '../plan-summary.ts'
 
@@ -55,7 +62,12 @@ export interface Prediction {
 }
 
 export interface InferResult {
-  readonly model: { readonly id: string; readonly name: string; readonly dataset: string | null; readonly classes: number }
+  readonly model: {
+    readonly id: string
+    readonly name: string
+    readonly dataset: string | null
+    readonly classes: number
+  }
   readonly images: number
   /** Share of the private labels that are the true ones; null without true labels. */
   readonly accuracy: number | null
@@ -67,7 +79,11 @@ export interface InferResult {
   readonly verified: boolean | null
   readonly relus: number
   /** Times in ms, mean over the images. */
-  readonly phases: { readonly setup: { readonly wallMs: number }; readonly offline: PhaseReport; readonly online: PhaseReport }
+  readonly phases: {
+    readonly setup: { readonly wallMs: number }
+    readonly offline: PhaseReport
+    readonly online: PhaseReport
+  }
   readonly layers: readonly LayerReport[]
   /** Bytes of one inference. */
   readonly bytes: { readonly offline: DirectionBytes; readonly online: DirectionBytes }
@@ -113,7 +129,8 @@ async function runInfer(input: InferInput, context: OperationContext): Promise<I
     signal: context.signal,
     onProgress: (party, done) => {
       const index = lowered.plan.steps.findIndex((step) => step.id === done.step)
-      const within = (done.phase === 'offline' ? 0 : 0.9) + (Math.max(0, index) / steps) * (done.phase === 'offline' ? 0.9 : 0.1)
+      const within =
+        (done.phase === 'offline' ? 0 : 0.9) + (Math.max(0, index) / steps) * (done.phase === 'offline' ? 0.9 : 0.1)
       context.onProgress({
         text: `image ${current + 1} of ${total}, ${done.phase}: ${done.step} ${done.what} by the ${party}`,
         fraction: (current + within) / total,
@@ -215,16 +232,26 @@ async function loadImages(input: InferInput, network: LoadedNetwork): Promise<Im
 }
 
 /** One picture, preprocessed as the model's card says. */
-export async function loadPicture(file: string, network: Pick<LoadedNetwork, 'inputShape' | 'preprocessing'>): Promise<Float32Array> {
+export async function loadPicture(
+  file: string,
+  network: Pick<LoadedNetwork, 'inputShape' | 'preprocessing'>,
+): Promise<Float32Array> {
   const { inputShape, preprocessing } = network
   const [channels, height, width] = inputShape
   if (preprocessing.kind === 'digit' && height * width === MNIST_PIXELS) {
     return normalise(await imageToDigit(file), preprocessing)
   }
-  return await imageToTensor(file, { shape: [channels, height, width], mean: preprocessing.mean, std: preprocessing.std })
+  return await imageToTensor(file, {
+    shape: [channels, height, width],
+    mean: preprocessing.mean,
+    std: preprocessing.std,
+  })
 }
 
-function normalise(pixels: Float32Array, { mean, std }: { mean: readonly number[]; std: readonly number[] }): Float32Array {
+function normalise(
+  pixels: Float32Array,
+  { mean, std }: { mean: readonly number[]; std: readonly number[] },
+): Float32Array {
   return pixels.map((x) => (x - mean[0]) / std[0])
 }
 
@@ -238,9 +265,13 @@ function loadDataset(dataset: NonNullable<InferInput['dataset']>, network: Loade
   }
   const end = dataset.from + dataset.count
   if (end > mnist.count) {
-    throw new AdytonError('usage', `the ${dataset.split} part of ${dataset.folder} has ${mnist.count} images, not ${end}`, {
-      advice: 'Ask for fewer images, or start earlier.',
-    })
+    throw new AdytonError(
+      'usage',
+      `the ${dataset.split} part of ${dataset.folder} has ${mnist.count} images, not ${end}`,
+      {
+        advice: 'Ask for fewer images, or start earlier.',
+      },
+    )
   }
   const floats: Float32Array[] = []
   for (let i = dataset.from; i < end; i++) {

@@ -62,7 +62,8 @@ async function runServe(input: ServeInput, context: OperationContext): Promise<S
   let first = input.allowFirst
   if (allowed.size === 0 && !first) {
     throw new AdytonError('usage', 'no client may connect', {
-      advice: "Name clients with --allow FINGERPRINT ('adyton identity' prints it on their machine), or use --allow-first.",
+      advice:
+        "Name clients with --allow FINGERPRINT ('adyton identity' prints it on their machine), or use --allow-first.",
     })
   }
   const identity = await loadOrCreateIdentity(data)
@@ -92,7 +93,9 @@ async function runServe(input: ServeInput, context: OperationContext): Promise<S
         if (phase === 'offline') counts.prepared++
         else counts.inferences++
         const ms = ledger.entries.reduce((sum, entry) => sum + entry.wallMs, 0)
-        context.onNotice(`${who}: ${phase === 'offline' ? 'a package is ready' : 'an inference is done'} (${Math.round(ms)} ms)`)
+        context.onNotice(
+          `${who}: ${phase === 'offline' ? 'a package is ready' : 'an inference is done'} (${Math.round(ms)} ms)`,
+        )
       },
     })
       .then(() => context.onNotice(`${who} left`))
@@ -122,7 +125,9 @@ async function runServe(input: ServeInput, context: OperationContext): Promise<S
   context.onNotice(`serving ${network.name} at ${where}`)
   context.onNotice(`fingerprint ${formatFingerprint(identity.fingerprint)}`)
   for (const line of DISCLOSURE) context.onNotice(line)
-  context.onNotice(`connect with: npm run -s adyton -- connect ${where} --fingerprint ${identity.fingerprint} --input PICTURE`)
+  context.onNotice(
+    `connect with: npm run -s adyton -- connect ${where} --fingerprint ${identity.fingerprint} --input PICTURE`,
+  )
 
   await new Promise<void>((resolve) => {
     if (context.signal.aborted) resolve()

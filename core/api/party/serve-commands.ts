@@ -4,7 +4,11 @@ import type { FromParty, PartyError, ToParty } from './messages.ts'
 
 export function toPartyError(error: unknown): PartyError {
   if (error instanceof AdytonError) return { code: error.code, message: error.message, advice: error.advice ?? null }
-  return { code: 'internal', message: error instanceof Error ? (error.stack ?? error.message) : String(error), advice: null }
+  return {
+    code: 'internal',
+    message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    advice: null,
+  }
 }
 
 /** Sends an event to the process that started this one. */

@@ -132,6 +132,14 @@ function parametersFor(planner: HePlanner, k: number, demand: readonly Demand[])
   }
 }
 
+/**
+ * Rounded up to a sixteenth of a power of two. The plan is public, and the exact sum is a function of the weights
+ * against which a client could test guesses of them.
+ */
+function coarse(chance: number): number {
+  return chance === 0 ? 0 : 2 ** (Math.ceil(16 * Math.log2(chance)) / 16)
+}
+
 function failureBound(
   operations: readonly Operation[],
   scaled: readonly Scaled[],
@@ -167,6 +175,7 @@ function failureBound(
     }
     return parameters
   })
+  truncation = coarse(truncation)
   return { truncation, rounding, total: truncation + rounding, he, tilings, worst, worstKind }
 }
 

@@ -129,9 +129,12 @@ async function runLinearLayers(context: ClientContext, seed: Uint8Array): Promis
       for (const results of counts.resultCoefficients) {
         answers.push(await link.receive(at(index, step), MESSAGES.heAnswer, answerBytes(parameters, results)))
       }
-      shares.set(step.output, await link.work(at(index, step), 'he', () =>
-        he.decrypt(parameters, secretKey(context, parameters), step, answers),
-      ))
+      shares.set(
+        step.output,
+        await link.work(at(index, step), 'he', () =>
+          he.decrypt(parameters, secretKey(context, parameters), step, answers),
+        ),
+      )
       context.progress({ phase: 'offline', step: step.id, what: 'answered' })
     }
   }

@@ -76,7 +76,9 @@ async function evaluateSteps(
     if (step.op === 'reveal' && step.kind === 'logits') {
       const bytes = await link.receive(where, MESSAGES.logitShare, packedBytes(lastShare.ring, lastShare.length))
       return await link.work(where, 'share', () => {
-        const logits = toSigned(add(lastShare, unpackShare(lastShare.ring, lastShare.length, bytes, "the server's share of the logits")))
+        const logits = toSigned(
+          add(lastShare, unpackShare(lastShare.ring, lastShare.length, bytes, "the server's share of the logits")),
+        )
         return { logits, label: argmax(logits) }
       })
     }
@@ -92,7 +94,10 @@ async function evaluateSteps(
 function revealedLabel(plan: Plan, bits: Uint8Array): number {
   const label = bits.reduce((sum, bit, i) => sum + bit * 2 ** i, 0)
   if (label < plan.classes) return label
-  throw new AdytonError('payload-invalid', `the circuit gave class ${label} of ${plan.classes}: labels or tables are wrong`)
+  throw new AdytonError(
+    'payload-invalid',
+    `the circuit gave class ${label} of ${plan.classes}: labels or tables are wrong`,
+  )
 }
 
 /** Evaluates every chunk of a step; colours go back unless the step reveals, in which case they are returned. */

@@ -3,7 +3,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { MESSAGES } from '../../channel/messages.ts'
-import { garbleChunk, transferCount, type Garbler } from '../../garble/session.ts'
+import { garbleChunk, tableBytes, transferCount, type Garbler } from '../../garble/session.ts'
 import { publicKeyFor, type ServerContext } from './context.ts'
 import { tilingCounts } from '../../he/tiling.ts'
 import { uploadBytes } from '../../he/wire.ts'
@@ -136,14 +136,21 @@ async function garbleBatch(
   writer: PackageWriter,
 ): Promise<void> {
   const { link, kernels } = context
+  // Sent tables are overwritten by the next chunk of the same size: fresh memory costs more than garbling into it.
+  let spare: Uint8Array | undefined
   for (const chunk of batch.chunks) {
     const extension = await link.receive(where, MESSAGES.otExtension, chunkBytes.otExtension(batch, chunk))
     const zero = await link.work(where, 'ot', () => cot.extend(transferCount(batch.circuit, chunk), extension))
     const { tables, decode } = await link.work(where, 'gc', () =>
-      garbleChunk(kernels, garbler, batch.circuit, chunk, zero),
+      garbleChunk(kernels, garbler, batch.circuit, chunk, zero, reusable(spare, tableBytes(batch.circuit, chunk))),
     )
     await link.send(where, MESSAGES.tables, tables)
+    spare = tables
     if (step.op === 'reveal') await link.send(where, MESSAGES.decodeBits, decode)
     else await writer.append('nonlinear', decode)
   }
+}
+
+function reusable(spare: Uint8Array | undefined, bytes: number): Uint8Array | undefined {
+  return spare !== undefined && spare.length === bytes ? spare : undefined
 }

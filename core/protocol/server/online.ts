@@ -85,7 +85,8 @@ async function serveNonLinear(
     await link.send(where, MESSAGES.logitShare, pack(input))
     return
   }
-  const output = step.op === 'reveal' ? undefined : zeros(ringOf(plan.values[step.output]), plan.values[step.output].length)
+  const output =
+    step.op === 'reveal' ? undefined : zeros(ringOf(plan.values[step.output]), plan.values[step.output].length)
   if (step.op === 'activation' && output !== undefined) {
     await link.work(where, 'share', () => linearised(context, step, input, output, reader))
   }
