@@ -1,6 +1,6 @@
 /** Makes self-signed certificates with @peculiar/x509. Loaded only when one is needed: it takes a while. */
 import { randomBytes } from 'node:crypto'
-import './metadata.ts'
+import 'reflect-metadata' // @peculiar/x509 refuses to load without it
 import * as x509 from '@peculiar/x509'
 
 /**

@@ -153,6 +153,7 @@ class Campaign {
     if (struck) this.#report.struck[victim][phase]++
     const stores = await this.#inspect(what)
     await this.#afterwards(what, stores, id)
+    await this.#use(await this.#package())
     return struck
   }
 

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { GraphBuilder } from '../../core/architectures/builder.ts'
 import { architecture } from '../../core/architectures/index.ts'
 import { checkWeights, dequantise, fixedRunner, quantiseInput, runFixed } from '../../core/network/fixed.ts'
+import { runFloat } from '../../core/network/float.ts'
 import { lower } from '../../core/network/lower/lower.ts'
 import type { LoweredModel, Plan, Value } from '../../core/network/plan.ts'
 import { normals, randomMasks, randomTensors } from '../../core/network/tensors.ts'
@@ -143,6 +145,39 @@ describe('fixed-point run', () => {
     expect(() => fixedRunner({ plan: wide, secret: { ...secret, weights } })(input)).toThrow(
       expect.objectContaining({ code: 'model-overflow', message: expect.stringContaining('53 bits') as string }),
     )
+  })
+})
+
+describe('truncation', () => {
+  /** Mean of (integer - real value in units of the last bit) over the first activation. */
+  function bias(keep: number, pick: (kept: boolean) => boolean): number {
+    const b = new GraphBuilder([1, 16, 16])
+    b.head(b.relu('r', b.add('sum', b.convNorm('c', 'image', 8), b.convNorm('d', 'image', 8))), 2)
+    const { graph, masks } = randomMasks(b.build('one layer'), keep, prg(1))
+    const tensors = new Map([...randomTensors(graph, prg(2)), ...masks])
+    const image = normals(prg(3), 256)
+    // Coarse activations from fine weights: what is left is the rounding of the activation itself.
+    const lowered = lower(graph, tensors, [image], planner, { activationBits: 8, weightBits: 20, failureMargin: 1 })
+    const step = lowered.plan.steps.find((s) => s.op === 'activation')
+    if (step?.op !== 'activation') throw new Error('no activation')
+    // The image is rounded as well, to 8 bits: the float run gets the rounded one.
+    const input = quantiseInput(lowered.plan, image)
+    const rounded = Float32Array.from(dequantise(lowered.plan.values[0], input))
+    const reals = runFloat(graph, tensors, rounded, { values: true }).values?.get('r') ?? new Float32Array(0)
+    const integers = fixedRunner(lowered)(input, { values: true }).values?.[step.output] ?? new Float64Array(0)
+    const kept = new Set(step.kept === 'all' ? integers.keys() : step.kept)
+    const errors = [...integers.keys()]
+      .filter((i) => reals[i] !== 0 && pick(kept.has(i)))
+      .map((i) => integers[i] - reals[i] * 2 ** lowered.plan.values[step.output].scale)
+    return errors.reduce((a, e) => a + e, 0) / errors.length
+  }
+
+  it('rounds kept positions to the nearest where most are kept: half a unit is in the bias before them', () => {
+    expect(Math.abs(bias(1, (kept) => kept))).toBeLessThan(0.1)
+  })
+
+  it('is centred at linearised positions where most are linearised', () => {
+    expect(Math.abs(bias(0.2, (kept) => !kept))).toBeLessThan(0.1)
   })
 })
 

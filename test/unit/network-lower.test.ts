@@ -179,6 +179,68 @@ describe('lowering pre-activation networks', () => {
   })
 })
 
+describe('two rings', () => {
+  /** Masked early, every ReLU kept late, and large enough for a narrow ring to pay for its SEAL context. */
+  const b = new GraphBuilder([1, 24, 24])
+  const first = b.conv('b', b.conv('a', 'image', 4), 16)
+  const second = b.relu('r2', b.conv('c', b.relu('r1', first), 16))
+  b.head(b.relu('r3', b.conv('d', second, 16)), 3)
+  const plain = b.build('two rings')
+  const graph: Graph = {
+    ...plain,
+    nodes: plain.nodes.map((node) => (node.id === 'r1' && node.op === 'relu' ? { ...node, mask: 'channel' } : node)),
+  }
+  const tensors = randomTensors(graph, prg(11))
+  tensors.set('r1.mask', { shape: [16], data: Uint8Array.from({ length: 16 }, (_, c) => c % 2) })
+  const model = lowered(graph, tensors, { activationBits: 7, weightBits: 6, rescale: 'exact' })
+  const { plan } = model
+  const bitsOf = (id: string): number => {
+    const step = plan.steps.find((s) => s.id === id)
+    return step === undefined || step.op === 'reveal' ? 0 : plan.values[step.output].bits
+  }
+
+  it('are wide up to the local truncation, through exact re-sharing, and narrow after it', () => {
+    const wide = plan.values[0].bits
+    expect(['a', 'a.rescale', 'b'].map(bitsOf)).toEqual([wide, wide, wide])
+    const narrow = bitsOf('r1')
+    expect(narrow).toBeLessThan(wide - 8)
+    expect(['c', 'r2', 'd', 'r3', 'fc'].map(bitsOf)).toEqual([narrow, narrow, narrow, narrow, narrow])
+    expect(plan.he.map((he) => he.plainBits)).toEqual([narrow, wide])
+  })
+
+  it('a plan that grows a ring by exact re-sharing is refused', () => {
+    const rescale = plan.steps.find((step) => step.id === 'a.rescale')
+    const values = plan.values.map((value, i) =>
+      rescale?.op === 'activation' && i === rescale.input ? { ...value, bits: bitsOf('c') } : value,
+    )
+    const error = refusal(() => {
+      checkPlan({ ...plan, values })
+    })
+    expect(error).toMatchObject({ code: 'plan-invalid' })
+    expect(error.message).toMatch(/'a\.rescale'.*ring/)
+  })
+
+  it('a network that is too small for two contexts takes one', () => {
+    const { graph: masked, masks } = randomMasks(smallResnet, 0.3, prg(2))
+    const small = lowered(masked, new Map<string, Tensor>([...randomTensors(smallResnet, prg(1)), ...masks]))
+    expect(small.plan.he).toHaveLength(1)
+  })
+})
+
+describe('integer weights', () => {
+  it('use the bits they have, whatever division they absorb', () => {
+    const b = new GraphBuilder([2, 6, 6])
+    b.dense('fc', b.flatten('flatten', b.averagePool('p', b.relu('r', b.convNorm('c', 'image', 4)), 3)), 3)
+    const graph = b.build('pooled')
+    const { secret } = lowered(graph, randomTensors(graph, prg(6)))
+    for (const weights of secret.weights.values()) {
+      const max = weights.reduce((a, w) => Math.max(a, Math.abs(w)), 0)
+      expect(max).toBeLessThan(2 ** 10)
+      expect(max).toBeGreaterThanOrEqual(2 ** 9 - 1)
+    }
+  })
+})
+
 describe('pooling', () => {
   function pooled(kernel: number, build: (b: GraphBuilder, x: string) => string): Graph {
     const b = new GraphBuilder([2, 6, 6])
