@@ -2,7 +2,7 @@
  * Tables, labels, decode bits and transfers are new in every package, and no wire's second label is ever sent. The
  * network has no layer under HE, so packages are cheap. Controls fix what should be fresh.
  */
-import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Channel } from '../../core/channel/channel.ts'
 import { MESSAGES, NO_STEP } from '../../core/channel/messages.ts'
 import { loadKernels } from '../../core/kernels/index.ts'
@@ -13,7 +13,7 @@ import { Request, requestPayload } from '../../core/protocol/wire.ts'
 import { startParties, type Parties } from '../fixtures/parties.ts'
 import { Recording, recording } from '../fixtures/recorder.ts'
 import { CHI_SQUARE_LIMIT, chiSquare, concat, differences, xor } from '../fixtures/statistics.ts'
-import { CIRCUIT, tinyModel } from '../fixtures/tiny-networks.ts'
+import { circuit, tinyModel } from '../fixtures/tiny-networks.ts'
 import { weakened, type Weakness } from '../fixtures/weaken.ts'
 
 vi.mock('../../core/ring/prg.ts', async (original) =>
@@ -23,10 +23,10 @@ vi.mock('../../core/ot/bootstrap.ts', async (original) =>
   (await import('../fixtures/weaken.ts')).weakBootstrap(await original()),
 )
 
-const relus = tinyModel(CIRCUIT)
-const argmax = tinyModel(CIRCUIT, 1, { reveal: 'label' })
-const image = (model: LoweredModel): Float64Array =>
-  quantiseInput(model.plan, Float32Array.from({ length: 64 }, (_, i) => Math.sin(i)))
+const relus = tinyModel(circuit(64))
+const argmax = tinyModel(circuit(16), 1, { reveal: 'label' })
+const image = ({ plan }: LoweredModel): Float64Array =>
+  quantiseInput(plan, Float32Array.from({ length: plan.values[0].length }, (_, i) => Math.sin(i)))
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 const distinct = (items: readonly Uint8Array[]): number => new Set(items.map(hex)).size
 const fixedMasks = (): Weakness => 'fixed'
@@ -60,12 +60,19 @@ const open = (model: LoweredModel): Promise<Parties> =>
   })
 
 let parties: Parties
-beforeEach(async () => {
+beforeAll(async () => {
   parties = await open(relus)
-  wire.take()
 })
-afterEach(() => parties.close())
-afterAll(() => vi.restoreAllMocks())
+afterAll(() => parties.close())
+beforeEach(() => void wire.take())
+
+/** For what ends a session, or needs another model. */
+async function reopen(model: LoweredModel): Promise<void> {
+  await parties.close()
+  parties = await open(model)
+  wire.take()
+  server.take()
+}
 
 /** Messages of packages; each is spent on the image when `spend` is set. */
 async function packages(count: number, spend = false): Promise<Recording[]> {
@@ -143,8 +150,8 @@ describe("labels of the server's inputs", () => {
     const asked = requestPayload(Request.online, Buffer.from(id, 'hex'))
     await clientEnd.send({ type: MESSAGES.request, step: NO_STEP, payload: asked })
     await expect(parties.ended).rejects.toMatchObject({ code: 'package-used' })
-    expect(server.frames.filter(({ direction }) => direction === 'sent')).toEqual([])
-    server.take()
+    expect(server.take().frames.filter(({ direction }) => direction === 'sent')).toEqual([])
+    await reopen(relus)
   })
 })
 
@@ -201,12 +208,9 @@ describe('transfers', () => {
 })
 
 describe('decode bits of a revealed label', () => {
-  const COUNT = 96
-  beforeEach(async () => {
-    await parties.close()
-    parties = await open(argmax)
-    wire.take()
-  })
+  const COUNT = 64
+  beforeAll(() => reopen(argmax))
+  afterAll(() => reopen(relus))
 
   /** Each decode bit is a byte of its own, for there is one argmax. */
   const ones = (all: readonly Recording[]): number =>
@@ -215,10 +219,11 @@ describe('decode bits of a revealed label', () => {
   test('are those of fresh labels', async () => {
     const all = await packages(COUNT)
     const bits = all.reduce((sum, one) => sum + one.bytes('decodeBits').length, 0)
-    expect(bits).toBe(6 * COUNT)
-    // 576 fair bits: mean 288, standard deviation 12; 7 deviations happen by chance less than once in 10^11.
-    expect(Math.abs(ones(all) - bits / 2)).toBeLessThan(84)
-    expect(distinct(all.map((one) => one.bytes('decodeBits')))).toBeGreaterThan(16)
+    expect(bits).toBe(4 * COUNT)
+    // 256 fair bits: mean 128, standard deviation 8; 7 deviations happen by chance less than once in 10^11.
+    expect(Math.abs(ones(all) - bits / 2)).toBeLessThan(56)
+    // 64 draws of one of 16 patterns: that only two of them ever come has a chance below 10^-50.
+    expect(distinct(all.map((one) => one.bytes('decodeBits')))).toBeGreaterThan(2)
   })
 
   test('repeat when the labels do', async () => {
@@ -230,22 +235,20 @@ describe('decode bits of a revealed label', () => {
     }
   })
 
-  test('and labels are all that a client of such a model gets: no share of the logits, and it returns nothing', async () => {
+  test('are all that comes with the tables: no share of the logits is sent, and no colour of the argmax goes back', async () => {
     const { id } = await parties.client.prepare()
-    wire.take()
     const answer = await parties.client.infer(id, image(argmax))
     expect(answer.logits).toBeUndefined()
-    const kinds = new Set(wire.take().frames.map(({ direction, type }) => `${direction} ${type}`))
-    const { request, onlineAccept, maskedInput, labels, onlineEnd } = MESSAGES
-    expect(kinds).toEqual(
-      new Set([
-        `sent ${request}`,
-        `received ${onlineAccept}`,
-        `sent ${maskedInput}`,
-        `received ${labels}`,
-        `sent ${onlineEnd}`,
-      ]),
+    const frames = wire.take().frames
+    const last = argmax.plan.steps.length - 1
+    const ofReveal = frames.filter(({ step }) => step === last).map(({ direction, type }) => `${direction} ${type}`)
+    const { otExtension, tables, decodeBits, labels, colours, logitShare } = MESSAGES
+    expect(new Set(ofReveal)).toEqual(
+      new Set([`sent ${otExtension}`, `received ${tables}`, `received ${decodeBits}`, `received ${labels}`]),
     )
+    expect(frames.some(({ type }) => type === logitShare)).toBe(false)
+    // Those of the ReLU did.
+    expect(frames.some(({ type, step }) => type === colours && step === 0)).toBe(true)
   })
 })
 
@@ -260,11 +263,9 @@ describe('ids of packages', () => {
       nonces.push(hex(accept.subarray(0, 16)))
       await clientEnd.abort('cancelled', 'enough was seen')
       await parties.ended.catch(() => undefined)
-      await parties.close()
-      parties = await open(relus)
+      await reopen(relus)
     }
     expect(new Set(nonces).size).toBe(2)
-    wire.take()
     const all = await packages(3)
     // The client's nonces, in its requests.
     expect(distinct(all.map((one) => one.payloads('request')[0].subarray(1)))).toBe(3)
