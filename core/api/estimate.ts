@@ -1,12 +1,12 @@
 /**
  * Estimates of time, memory and disk of one inference, before anything runs. Bytes are exact and in plan-summary.ts.
  *
- * Costs are those of one core of a 2-core virtual machine (2026), node-seal 7 in WebAssembly and native kernels;
- * HE work is divided by the server's threads. Other machines differ: the figures order magnitudes, they promise nothing.
+ * Costs were fitted to runs of ResNet-18 and of the digits network on a 2-core virtual machine (2026) with both parties on
+ * it, node-seal 7 in WebAssembly and native kernels. Other machines differ: the figures promise nothing.
  */
 import { availableParallelism } from 'node:os'
 import { dataPrimes } from '../he/parameters.ts'
-import { COST as HE_COST, tilingCounts } from '../he/tiling.ts'
+import { tilingCounts } from '../he/tiling.ts'
 import type { Plan } from '../network/plan.ts'
 import { gcBatches, isNonLinear } from '../protocol/batches.ts'
 import { chunkBytes, exactBytes, heOf } from '../protocol/sizes.ts'
@@ -22,24 +22,36 @@ export interface Estimate {
   readonly disk: { readonly client: number; readonly server: number }
 }
 
-/** Milliseconds, of one core. */
+/** Milliseconds of one busy core (of two that share their caches), both parties' work and their disks included. */
 const COST = {
-  /** Garbling and evaluating, for a million AND gates. */
-  garble: 12,
-  evaluate: 8,
-  /** Both ends of a million correlated transfers. */
-  transfer: 120,
-  /** A byte through TLS and the disk. */
-  byte: 2.5e-6,
-  /** A million multiply-accumulates in the ring, narrow and wide. */
-  narrowMac: 0.35,
-  wideMac: 1,
+  /** With two data primes; work under HE grows with their number. */
+  encrypt: 3.2,
+  uploadToNtt: 1.2,
+  product: 0.62,
+  answer: 5,
+  decrypt: 3,
+  /** A million AND gates: garbled, sent and stored; read back and evaluated. */
+  garble: 80,
+  evaluate: 72,
+  /** A million correlated transfers, both ends. */
+  transfer: 125,
+  /** Setting up SEAL for a ring, in every worker, with the first package. */
+  context: 350,
+  /** A byte through TLS, in the bulk of the offline phase and in the turns of the online one. */
+  offlineByte: 0.4e-6,
+  onlineByte: 1.4e-6,
+  /** A turn: one non-linear step online. */
+  turn: 3,
+  /** A million multiply-accumulates in the ring. */
+  mac: 0.16,
 } as const
 
 const MIB = 2 ** 20
 /** Resident set of a process that does nothing yet: Node, SEAL's WebAssembly, kernels; and of each HE worker. */
 const BASE_MEMORY = 140 * MIB
 const WORKER_MEMORY = 90 * MIB
+/** Buffers of chunks that are on their way to or from the disk, at most. */
+const CHUNK_MEMORY = 80 * MIB
 
 export function estimate(plan: Plan, threads = { client: 1, server: availableParallelism() }): Estimate {
   let client = 0
@@ -47,6 +59,7 @@ export function estimate(plan: Plan, threads = { client: 1, server: availablePar
   let ands = 0
   let transfers = 0
   let share = 0
+  let turns = 0
   let largestLayer = 0
   let clientDisk = 16
   let serverDisk = 64
@@ -58,22 +71,19 @@ export function estimate(plan: Plan, threads = { client: 1, server: availablePar
       // The measured costs are for two data primes.
       const primes = dataPrimes(he) / 2
       const answers = counts.resultCoefficients.length
-      client += primes * (counts.inputs * HE_COST.encrypt + answers * HE_COST.decrypt)
-      server +=
-        primes *
-        (counts.inputs * HE_COST.toNtt +
-          counts.products * (HE_COST.plainToNtt + HE_COST.multiply + HE_COST.add) +
-          answers * (HE_COST.fromNtt + HE_COST.encryptZero))
+      client += primes * (counts.inputs * COST.encrypt + answers * COST.decrypt)
+      server += primes * (counts.inputs * COST.uploadToNtt + counts.products * COST.product + answers * COST.answer)
       const g = step.geometry
       const perOutput = (g.inChannels / g.groups) * g.kernelHeight * g.kernelWidth
       const output = plan.values[step.output]
-      share += (perOutput * output.length * (output.bits > 32 ? COST.wideMac : COST.narrowMac)) / 1e6
+      share += (perOutput * output.length * COST.mac) / 1e6
       serverDisk += wordBytes(output)
       weights += 4 * perOutput * g.outChannels
       const polynomial = he.polyDegree * dataPrimes(he) * 8
       largestLayer = Math.max(largestLayer, counts.inputs * 3 * polynomial + answers * 2 * polynomial)
     }
     if (!isNonLinear(step)) continue
+    if (gcBatches(plan, step).length > 0) turns++
     for (const batch of gcBatches(plan, step)) {
       ands += batch.instances * batch.circuit.andGates
       for (const chunk of batch.chunks) {
@@ -85,19 +95,20 @@ export function estimate(plan: Plan, threads = { client: 1, server: availablePar
   }
   const bytes = exactBytes(plan)
   const moved = (phase: 'offline' | 'online'): number =>
-    (bytes[phase].clientToServer + bytes[phase].serverToClient) * COST.byte
-  // The client decrypts while the server evaluates; the longer of the two decides.
-  const he = Math.max(client / threads.client, server / Math.max(1, Math.min(threads.server, availableParallelism())))
+    (bytes[phase].clientToServer + bytes[phase].serverToClient) * COST[`${phase}Byte`]
+  // Both parties work at once, on as many cores as there are: the slower party decides, or the cores do.
+  const cores = availableParallelism()
+  const he = Math.max(client / threads.client, server / threads.server, (client + server) / cores)
   const gc = (ands / 1e6) * COST.garble
   const ot = (transfers / 1e6) * COST.transfer
   const evaluate = (ands / 1e6) * COST.evaluate
   const values = plan.values.reduce((sum, value) => sum + wordBytes(value), 0)
   const [image] = plan.values
   return {
-    offline: { wallMs: he + gc + ot + moved('offline'), he, gc, ot },
-    online: { wallMs: evaluate + share + moved('online'), gc: evaluate, share },
+    offline: { wallMs: plan.he.length * COST.context + he + gc + ot + moved('offline'), he, gc, ot },
+    online: { wallMs: evaluate + share + moved('online') + turns * COST.turn, gc: evaluate, share },
     memory: {
-      client: BASE_MEMORY + WORKER_MEMORY * threads.client + largestLayer + 2 * values,
+      client: BASE_MEMORY + WORKER_MEMORY * threads.client + largestLayer + 2 * values + Math.min(CHUNK_MEMORY, clientDisk),
       server: BASE_MEMORY + (WORKER_MEMORY + largestLayer) * threads.server + 3 * weights + values,
     },
     disk: {

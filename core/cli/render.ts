@@ -91,8 +91,12 @@ function footer(result: InferResult): string {
       `By ReLU: tables ${integer(tableBytes)} B, transfers ${integer(transferBytes)} B, online ${integer(onlineBytes)} B.`,
     )
   }
-  if (result.maxLsbError !== null) {
-    parts.push(`Largest difference from the clear fixed-point logits: ${result.maxLsbError} units of the last bit.`)
+  if (result.deviation !== null) {
+    const { fixed, float } = result.deviation
+    parts.push(
+      `Largest difference of a logit: ${percent(fixed)} of the largest one from the clear fixed-point run ` +
+        `(${result.maxLsbError} units of the last bit), ${percent(float)} from the float run.`,
+    )
   }
   if (result.verified !== null) {
     parts.push(

@@ -18,12 +18,7 @@ import type { Graph, Tensor } from '../../core/network/graph.ts'
 import { decodePlan, planDigest } from '../../core/network/plan-json.ts'
 import type { HeParameters, LinearStep, LoweredModel, Plan } from '../../core/network/plan.ts'
 import { randomTensors } from '../../core/network/tensors.ts'
-import {
-  PAIRING_SERVER_BYTES,
-  pairingClientFinish,
-  pairingClientStart,
-  pairingServerRespond,
-} from '../../core/ot/bootstrap.ts'
+import { pairingClientFinish, pairingClientStart, pairingServerRespond } from '../../core/ot/bootstrap.ts'
 import type { ClientContext } from '../../core/protocol/client/context.ts'
 import { prepare } from '../../core/protocol/client/offline.ts'
 import { infer, takePackage } from '../../core/protocol/client/online.ts'
@@ -32,13 +27,13 @@ import { Link } from '../../core/protocol/link.ts'
 import { ringOf } from '../../core/protocol/local.ts'
 import type { ServerContext } from '../../core/protocol/server/context.ts'
 import { packageMeta, serveClient, serveRequests, type Offer } from '../../core/protocol/server/session.ts'
-import { frameGroups, ID_BYTES } from '../../core/protocol/sizes.ts'
+import { frameGroups, heOf, ID_BYTES } from '../../core/protocol/sizes.ts'
 import type { PackageMeta, PackageReader, PackageStore, PackageWriter } from '../../core/protocol/store/store.ts'
 import { packageId } from '../../core/protocol/wire.ts'
 import { prgFor } from '../../core/ring/prg.ts'
 import { zeros } from '../../core/ring/vector.ts'
 import { CARD, lowered, noise } from '../fixtures/parties.ts'
-import { rewriteJson, type Rewrite } from './mutate.ts'
+import { rewriteJson, type Dice, type Rewrite } from './mutate.ts'
 import type { ScriptFrame, Sent } from './scripted.ts'
 
 const SEED = new Uint8Array(32).fill(11)
@@ -47,9 +42,11 @@ const PEER = { client: 'c'.repeat(64), server: '5'.repeat(64) }
 /** A moment of a session in which one frame is due. */
 export interface State {
   readonly name: string
-  /** The peer's frames from the start of the phase on, and which of them is due. */
+  /** The peer's frames from the start of the phase on. */
   readonly frames: readonly ScriptFrame[]
-  readonly at: number
+  /** Which of them is due; undefined where the frames mutate themselves, when told by `before`. */
+  readonly at: number | undefined
+  readonly before?: (dice: Dice) => void
   /** Runs the session's code on a channel; resolves when it is content with what it got. */
   run(channel: Channel): Promise<unknown>
   /** Share of the mutations that spoil only the payload, percent. */
@@ -76,7 +73,7 @@ const head: Graph['nodes'] = [
 ]
 
 /** A partly linearised ReLU and revealed logits; a max-pool and a revealed label. Every message type occurs. */
-function networks(): { logits: LoweredModel; label: LoweredModel } {
+export function networks(): { logits: LoweredModel; label: LoweredModel } {
   const masked: Graph = {
     name: 'masked',
     nodes: [
@@ -105,7 +102,7 @@ function networks(): { logits: LoweredModel; label: LoweredModel } {
 }
 
 /** Packages in memory that can be taken again and again: what is under test here is the sessions. */
-class MemoryStore {
+export class MemoryStore {
   readonly packages = new Map<string, { meta: PackageMeta; sections: Map<string, Buffer> }>()
 
   get asStore(): PackageStore {
@@ -248,35 +245,28 @@ async function greetingStates(model: LoweredModel, offer: Offer, he: HePool): Pr
   const sid = new Uint8Array(32)
   const started = pairingClientStart(sid)
   const linear = model.plan.steps.find((step) => step.op === 'linear') as LinearStep
-  const he0 = model.plan.he[0]
-  const upload = await genuineUpload(he, he0, linear)
-  const runs: Partial<Record<number, (channel: Channel, expected: Expected) => Promise<unknown>>> = {
+  const params = heOf(model.plan, linear)
+  const upload = await genuineUpload(he, params, linear)
+  // What a session does with these is repeated here: the whole greeting would cost half a second each time.
+  const consumers: Partial<Record<number, (payload: Uint8Array) => unknown>> = {
     // The session keeps a public key unread until the first answer; a genuine upload makes it read here.
-    [MESSAGES.hePublicKey]: async (channel, expected) => {
-      await channel.receive(sessionFrames(got.server)[0].expected)
-      const key = await channel.receive(expected)
+    [MESSAGES.hePublicKey]: (key) => {
       const weights = model.secret.weights.get(linear.id) as Int32Array
-      await he.evaluate(he0, key, linear, weights, upload, new Uint8Array(16))
+      return he.evaluate(params, key, linear, weights, upload, new Uint8Array(16))
     },
-    // The two ends of the base transfers, without the rest of the greeting, which costs as much again.
-    [MESSAGES.baseOtReceiver]: async (channel, expected) => {
-      for (const { expected: earlier } of got.server.slice(0, -1)) {
-        if (earlier.type !== MESSAGES.baseOtReceiver) await channel.receive(earlier)
-      }
-      pairingServerRespond(await channel.receive(expected), sid)
-    },
-    [MESSAGES.baseOtSender]: async (channel) => {
-      for (const { expected: earlier } of got.client.slice(0, -1)) await channel.receive(earlier)
-      const expected = { type: MESSAGES.baseOtSender, step: NO_STEP, length: PAIRING_SERVER_BYTES }
-      pairingClientFinish(started.state, await channel.receive(expected))
-    },
+    [MESSAGES.baseOtReceiver]: (payload) => pairingServerRespond(payload, sid),
+    [MESSAGES.baseOtSender]: (payload) => pairingClientFinish(started.state, payload),
   }
   const states: State[] = []
   for (const role of ['server', 'client'] as const) {
     const frames = got[role].filter(({ expected }) => expected.type !== MESSAGES.request)
     frames.forEach((frame, at) => {
       const { type } = frame.expected
-      const own = runs[type]
+      const consume = consumers[type]
+      const alone = async (channel: Channel): Promise<unknown> => {
+        for (const earlier of frames.slice(0, at)) await channel.receive(earlier.expected)
+        return await consume?.(await channel.receive(frame.expected))
+      }
       const json = type === MESSAGES.clientHello || type === MESSAGES.serverHello || type === MESSAGES.plan
       const session = (channel: Channel): Promise<unknown> =>
         role === 'server'
@@ -286,10 +276,10 @@ async function greetingStates(model: LoweredModel, offer: Offer, he: HePool): Pr
         name: nameOf(role, frame, model.plan, 'greeting'),
         frames: frames.slice(0, at + 2).map(frameOf),
         at,
-        run: (channel) => contentWith(own === undefined ? session(channel) : own(channel, frame.expected)),
+        run: (channel) => contentWith(consume === undefined ? session(channel) : alone(channel)),
         payloadShare: type === MESSAGES.baseOtReceiver ? 20 : json ? 70 : 50,
         rewrite: json ? rewriteJson : undefined,
-        complete: own !== undefined || type === MESSAGES.plan || type === MESSAGES.serverHello,
+        complete: consume !== undefined || type === MESSAGES.plan || type === MESSAGES.serverHello,
       })
     })
   }
@@ -323,7 +313,7 @@ function hostilePlan(
       },
       (): ReturnType<ScriptFrame> => ({ type: MESSAGES.plan, step: NO_STEP, payload: rewritten }),
     ],
-    at: -1,
+    at: undefined,
     run: async (channel) => {
       await contentWith(ClientSession.open({ ...options, he: partialHe(he, undefined), channel }))
       // The client took the plan: everything that it lays out by it next must work.
@@ -332,13 +322,11 @@ function hostilePlan(
       if (elements < 2 ** 20) frameGroups(taken)
     },
     payloadShare: 100,
-    rewrite: (_payload, dice) => (rewritten = rewriteJson(sent.payload, dice)),
+    before: (dice) => {
+      rewritten = rewriteJson(sent.payload, dice)
+    },
     complete: true,
   }
-}
-
-function sessionFrames(frames: readonly Received[]): readonly Received[] {
-  return frames.filter(({ expected }) => expected.type !== MESSAGES.request)
 }
 
 async function contentWith(work: Promise<unknown>): Promise<void> {
@@ -405,7 +393,7 @@ async function phaseStates(model: LoweredModel, offer: Offer, he: HePool): Promi
   for (const role of ['server', 'client'] as const) {
     for (const phase of ['offline', 'online'] as const) {
       const frames = phase === 'offline' ? got[role].slice(0, split[role]) : got[role].slice(split[role])
-      const script = frames.map((frame) => (phase === 'offline' ? withFreshId(frame) : frameOf(frame)))
+      const script = phase === 'offline' ? frames.map((frame) => withFreshId(frame, frames)) : frames.map(frameOf)
       frames.forEach((frame, at) => {
         const { type, step } = frame.expected
         const underTest = type === MESSAGES.heUpload || type === MESSAGES.heAnswer ? plan.steps[step] : undefined
@@ -424,12 +412,16 @@ async function phaseStates(model: LoweredModel, offer: Offer, he: HePool): Promi
   return states
 }
 
-/** The last frames of an offline phase carry the id of its package, which is another one every time. */
-function withFreshId(frame: Received): ScriptFrame {
+/** The last frame of an offline phase carries the id of its package, which is another one every time. */
+function withFreshId(frame: Received, frames: readonly Received[]): ScriptFrame {
   const { type, step } = frame.expected
   if (type !== MESSAGES.offlineEnd && type !== MESSAGES.offlineConfirm) return frameOf(frame)
+  const server = type === MESSAGES.offlineEnd
   return (sent: Sent) => {
-    const nonces = type === MESSAGES.offlineEnd ? requestNonce : undefined
-    return { type, step, payload: Buffer.from(freshId(sent, nonces), 'hex') }
+    const request = server ? frames[0].payload : sent.get(MESSAGES.request)
+    const accept = server ? sent.get(MESSAGES.offlineAccept) : frames[0].payload
+    if (request === undefined || accept === undefined) throw new Error('the session did not ask for a package')
+    const id = packageId(request.slice(1), accept.slice(0, ID_BYTES))
+    return { type, step, payload: new Uint8Array(Buffer.from(id, 'hex')) }
   }
 }

@@ -6,12 +6,12 @@ import * as v from 'valibot'
 import { imageToDigit, imageToTensor } from '../../datasets/image.ts'
 import { loadMnist, MNIST_PIXELS } from '../../datasets/mnist.ts'
 import { AdytonError } from '../../errors/errors.ts'
-import { loadKernels } from '../../kernels/index.ts'
+import { loadKernels, type Kernels } from '../../kernels/index.ts'
 import type { KindTimes } from '../../ledger/report.ts'
 import { countNetwork } from '../../network/counts.ts'
-import { fixedRunner, quantiseInput } from '../../network/fixed.ts'
+import { argmax, dequantise, fixedRunner, quantiseInput } from '../../network/fixed.ts'
 import { floatRunner } from '../../network/float.ts'
-import { argmax } from '../../network/fixed.ts'
+import type { LoweredModel, RevealStep } from '../../network/plan.ts'
 import { simulate } from '../../protocol/simulator.ts'
 import { LocalRun, type LocalInference } from '../local-run.ts'
 import type { Operation, OperationContext } from '../operation.ts'
@@ -75,6 +75,11 @@ export interface InferResult {
   readonly agreement: number
   /** Largest difference of a private logit from the clear fixed-point run, in units of its last bit; null for labels alone. */
   readonly maxLsbError: number | null
+  /**
+   * Largest difference of a private logit from the clear runs, as a fraction of the largest logit of the float run;
+   * null for labels alone.
+   */
+  readonly deviation: { readonly fixed: number; readonly float: number } | null
   /** True when the simulator gave every private logit bit for bit; null when it was not asked. */
   readonly verified: boolean | null
   readonly relus: number
@@ -152,7 +157,8 @@ async function runInfer(input: InferInput, context: OperationContext): Promise<I
   const memory = await run.close()
   context.onProgress({ text: 'comparing with the clear run' })
   const clearRun = floatRunner(network.graph, network.tensors)
-  const clear = images.floats.map((image) => argmax(clearRun(image).logits))
+  const clearLogits = images.floats.map((image) => clearRun(image).logits)
+  const clear = clearLogits.map(argmax)
   const expected = images.labels
   const known = expected.filter((label) => label !== null).length
   const share = (matches: (i: number) => boolean): number => results.filter((_, i) => matches(i)).length / total
@@ -162,7 +168,9 @@ async function runInfer(input: InferInput, context: OperationContext): Promise<I
     images: total,
     accuracy: known === total ? share((i) => results[i].label === expected[i]) : null,
     agreement: share((i) => results[i].label === clear[i]),
-    maxLsbError: input.reveal === 'label' ? null : largestError(lowered, images, results),
+    ...(input.reveal === 'label'
+      ? { maxLsbError: null, deviation: null }
+      : deviations(lowered, images, results, clearLogits)),
     verified: input.verify ? verify(kernels, lowered, images, results) : null,
     relus: countNetwork(network.graph, network.tensors).relus,
     phases: {
@@ -191,28 +199,30 @@ function sumTimes(entries: readonly { readonly wallMs: number }[]): number {
   return entries.reduce((sum, entry) => sum + entry.wallMs, 0)
 }
 
-function largestError(
-  lowered: Parameters<typeof fixedRunner>[0],
+function deviations(
+  lowered: LoweredModel,
   images: Images,
   results: readonly LocalInference[],
-): number {
+  clearLogits: readonly Float32Array[],
+): Pick<InferResult, 'maxLsbError' | 'deviation'> {
   const fixed = fixedRunner(lowered)
-  let largest = 0
-  results.forEach((result, i) => {
-    const { logits } = fixed(quantiseInput(lowered.plan, images.floats[i]))
-    result.logits?.forEach((logit, c) => {
-      largest = Math.max(largest, Math.abs(logit - logits[c]))
+  const last = lowered.plan.values[(lowered.plan.steps.at(-1) as RevealStep).input]
+  const unit = dequantise(last, Float64Array.of(1))[0]
+  let fromFixed = 0
+  let fromFloat = 0
+  let largest = Number.MIN_VALUE
+  results.forEach(({ logits }, i) => {
+    const exact = fixed(quantiseInput(lowered.plan, images.floats[i])).logits
+    logits?.forEach((logit, c) => {
+      fromFixed = Math.max(fromFixed, Math.abs(logit - exact[c]))
+      fromFloat = Math.max(fromFloat, Math.abs(logit * unit - clearLogits[i][c]))
+      largest = Math.max(largest, Math.abs(clearLogits[i][c]))
     })
   })
-  return largest
+  return { maxLsbError: fromFixed, deviation: { fixed: (fromFixed * unit) / largest, float: fromFloat / largest } }
 }
 
-function verify(
-  kernels: Parameters<typeof simulate>[0],
-  lowered: Parameters<typeof simulate>[1],
-  images: Images,
-  results: readonly LocalInference[],
-): boolean {
+function verify(kernels: Kernels, lowered: LoweredModel, images: Images, results: readonly LocalInference[]): boolean {
   return results.every((result, i) => {
     if (result.seeds === null) throw new Error('the parties did not hand over their seeds')
     const image = quantiseInput(lowered.plan, images.floats[i])
