@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { AdytonError } from '../errors/errors.ts'
 import type { Kernels } from './interface.ts'
 import { INSTRUCTION_SETS, nativeKernels, type InstructionSet, type NativeAddon } from './native.ts'
 import { referenceKernels } from './reference/index.ts'
@@ -13,7 +14,13 @@ export { referenceKernels } from './reference/index.ts'
 /** 'native' is the best instruction set that the processor runs. */
 export type KernelChoice = 'reference' | 'native' | `native:${InstructionSet}`
 
-const CHOICES: readonly string[] = ['reference', 'native', ...INSTRUCTION_SETS.map((set) => `native:${set}`)]
+/** Every choice, for command lines. */
+export const KERNEL_CHOICES: readonly KernelChoice[] = [
+  'reference',
+  'native',
+  ...INSTRUCTION_SETS.map((set) => `native:${set}` as const),
+]
+const CHOICES: readonly string[] = KERNEL_CHOICES
 
 /** Must equal `abi` of native/addon.cc. */
 const ABI = 1
@@ -50,18 +57,19 @@ let warned = false
 
 /**
  * The kernels for this process. Never fails for want of a compiler unless native kernels are forced; works in worker
- * threads, where each calls it for itself. Throws RangeError for an unknown choice and Error for a forced choice that
+ * threads, where each calls it for itself. Throws AdytonError 'usage' for an unknown choice and for a forced one that
  * cannot run.
  */
 export function loadKernels(options: LoadOptions = {}): Kernels {
   const choice = options.force ?? (process.env['ADYTON_KERNELS'] || undefined)
   if (choice !== undefined && !CHOICES.includes(choice)) {
-    throw new RangeError(`no kernels named "${choice}"; known: ${CHOICES.join(', ')}`)
+    throw new AdytonError('usage', `no kernels are named '${choice}'`, { advice: `Known: ${CHOICES.join(', ')}.` })
   }
   if (choice === 'reference') return referenceKernels
   const addon = loadAddon()
   if (typeof addon === 'string') {
-    if (choice !== undefined) throw new Error(`${choice} kernels were asked for, but the addon is ${addon}`)
+    if (choice !== undefined)
+      throw new AdytonError('usage', `${choice} kernels were asked for, but the addon is ${addon}`)
     if (!warned) options.warn?.(`native kernels: ${addon}; using the slower TypeScript kernels`)
     warned = true
     return referenceKernels
@@ -69,6 +77,7 @@ export function loadKernels(options: LoadOptions = {}): Kernels {
   const supported = INSTRUCTION_SETS.filter((_, i) => addon.supported.includes(i))
   const wanted = choice?.startsWith('native:') ? choice.slice('native:'.length) : undefined
   const set = wanted === undefined ? supported.at(-1) : supported.find((name) => name === wanted)
-  if (set === undefined) throw new Error(`${choice} kernels were asked for, but this processor cannot run them`)
+  if (set === undefined)
+    throw new AdytonError('usage', `${choice} kernels were asked for, but this processor cannot run them`)
   return nativeKernels(addon, set)
 }

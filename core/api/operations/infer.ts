@@ -6,14 +6,14 @@ import * as v from 'valibot'
 import { imageToDigit, imageToTensor } from '../../datasets/image.ts'
 import { loadMnist, MNIST_PIXELS } from '../../datasets/mnist.ts'
 import { AdytonError } from '../../errors/errors.ts'
-import { loadKernels, type Kernels } from '../../kernels/index.ts'
+import { KERNEL_CHOICES, loadKernels, type Kernels } from '../../kernels/index.ts'
 import type { KindTimes } from '../../ledger/report.ts'
 import { countNetwork } from '../../network/counts.ts'
 import { argmax, dequantise, fixedRunner, quantiseInput } from '../../network/fixed.ts'
 import { floatRunner } from '../../network/float.ts'
 import type { LoweredModel, RevealStep } from '../../network/plan.ts'
 import { simulate } from '../../protocol/simulator.ts'
-import { LocalRun, type LocalInference } from '../local-run.ts'
+import { LocalRun, type LocalInference, type LocalRunOptions } from '../local-run.ts'
 import type { Operation, OperationContext } from '../operation.ts'
 import {
   byteReport,
@@ -47,7 +47,7 @@ export const inferInput = v.strictObject({
   verify: v.optional(v.boolean(), false),
   /** HE worker threads of each party; by default the server takes every core, the client one. */
   threads: v.optional(v.strictObject({ client: count(256), server: count(256) })),
-  kernels: v.optional(v.string()),
+  kernels: v.optional(v.picklist(KERNEL_CHOICES)),
 })
 export type InferInput = v.InferOutput<typeof inferInput>
 
@@ -125,7 +125,7 @@ async function runInfer(input: InferInput, context: OperationContext): Promise<I
   const total = images.floats.length
   let current = 0
   const steps = Math.max(1, lowered.plan.steps.length)
-  const run = await LocalRun.start({
+  const run = await startRun({
     model: lowered,
     card: publicCard(network),
     threads,
@@ -152,7 +152,7 @@ async function runInfer(input: InferInput, context: OperationContext): Promise<I
   } catch (error) {
     run.kill()
     await run.close()
-    throw context.signal.aborted ? new AdytonError('cancelled', 'the inference was cancelled') : error
+    throw cancelledOr(error, context.signal)
   }
   const memory = await run.close()
   context.onProgress({ text: 'comparing with the clear run' })
@@ -192,6 +192,19 @@ async function runInfer(input: InferInput, context: OperationContext): Promise<I
       clear: clear[i],
       expected: expected[i],
     })),
+  }
+}
+
+/** A process that was ended because the operation is being stopped is no failure of its own. */
+function cancelledOr(error: unknown, signal: AbortSignal): unknown {
+  return signal.aborted ? new AdytonError('cancelled', 'the inference was cancelled') : error
+}
+
+async function startRun(options: LocalRunOptions & { readonly signal: AbortSignal }): Promise<LocalRun> {
+  try {
+    return await LocalRun.start(options)
+  } catch (error) {
+    throw cancelledOr(error, options.signal)
   }
 }
 
