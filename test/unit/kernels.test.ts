@@ -205,7 +205,7 @@ describe('loadKernels', () => {
 
   test('takes what is forced, by option before environment', () => {
     vi.stubEnv('ADYTON_KERNELS', 'nonsense')
-    expect(() => loadKernels()).toThrow(/nonsense.*reference/)
+    expect(() => loadKernels()).toThrow(/nonsense/)
     expect(loadKernels({ force: 'reference' })).toBe(referenceKernels)
     vi.stubEnv('ADYTON_KERNELS', 'reference')
     expect(loadKernels()).toBe(referenceKernels)
