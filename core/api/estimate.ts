@@ -108,7 +108,8 @@ export function estimate(plan: Plan, threads = { client: 1, server: availablePar
     offline: { wallMs: plan.he.length * COST.context + he + gc + ot + moved('offline'), he, gc, ot },
     online: { wallMs: evaluate + share + moved('online') + turns * COST.turn, gc: evaluate, share },
     memory: {
-      client: BASE_MEMORY + WORKER_MEMORY * threads.client + largestLayer + 2 * values + Math.min(CHUNK_MEMORY, clientDisk),
+      client:
+        BASE_MEMORY + WORKER_MEMORY * threads.client + largestLayer + 2 * values + Math.min(CHUNK_MEMORY, clientDisk),
       server: BASE_MEMORY + (WORKER_MEMORY + largestLayer) * threads.server + 3 * weights + values,
     },
     disk: {

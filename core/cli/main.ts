@@ -172,7 +172,8 @@ sourceOptions(program.command('serve'))
   .option('--host <address>', 'address to listen on', '127.0.0.1')
   .option('--port <n>', 'port to listen on; 0 for any free one', integerArgument, 0)
   .option('--allow <fingerprint...>', 'fingerprints of the clients that may connect')
-  .option('--allow-first', 'pin the first client that connects')
+  .option('--allow-first', 'pin the first client that connects, for good')
+  .option('--limit <n>', 'inferences that one client may run within an hour', integerArgument)
   .addOption(REVEAL)
   .option('--data <folder>', 'folder of the identity and the offline packages')
   .option('--threads <n>', 'HE worker threads', integerArgument)
@@ -185,14 +186,19 @@ sourceOptions(program.command('serve'))
         port: number
         allow?: string[]
         allowFirst?: boolean
+        limit?: number
         reveal: string
         data?: string
         threads?: number
         json?: boolean
       },
     ) => {
-      const { host, port, allow = [], allowFirst = false, reveal, data, threads } = flags
-      const given = { ...(data === undefined ? {} : { data }), ...(threads === undefined ? {} : { threads }) }
+      const { host, port, allow = [], allowFirst = false, limit, reveal, data, threads } = flags
+      const given = {
+        ...(limit === undefined ? {} : { limit }),
+        ...(data === undefined ? {} : { data }),
+        ...(threads === undefined ? {} : { threads }),
+      }
       const input = { source: sourceOf(flags, true), host, port, allow, allowFirst, reveal, ...given }
       await run(operations.serve, input, flags.json ?? false, renderServe)
     },

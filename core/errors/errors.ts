@@ -30,6 +30,7 @@ export const ERROR_CODES = [
   'package-corrupt',
   'store-locked',
   'store-failed',
+  'limit-reached',
   'cancelled',
   'internal',
 ] as const

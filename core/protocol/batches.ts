@@ -1,7 +1,8 @@
 /**
  * Which circuits a non-linear step garbles, over which elements: derived by both parties from the public plan.
  */
-import { argmaxCircuit, maxPoolCircuit, reluCircuit } from '../garble/circuits/index.ts'
+import { AdytonError } from '../errors/errors.ts'
+import { argmaxCircuit, MAX_CLASSES, MAX_WINDOWS, maxPoolCircuit, reluCircuit } from '../garble/circuits/index.ts'
 import { CURSOR_START, layOutStep, type Chunk } from '../garble/session.ts'
 import type { Circuit } from '../kernels/interface.ts'
 import type { ActivationStep, MaxPoolStep, Plan, RevealStep, Step } from '../network/plan.ts'
@@ -30,6 +31,24 @@ export interface GcBatch {
 }
 
 const EMPTY = new Uint32Array(0)
+
+/**
+ * Throws AdytonError 'plan-invalid' naming the step for a plan that is consistent but asks for circuits this program
+ * does not build. Cheap: to be asked before {@link gcBatches}, whose work a peer's plan would otherwise decide.
+ */
+export function checkCircuits(plan: Plan): void {
+  const refuse = (step: Step, what: string): never => {
+    throw new AdytonError('plan-invalid', `step '${step.id}' (${step.op}): ${what}`)
+  }
+  for (const step of plan.steps) {
+    if (step.op === 'maxPool' && step.kernel[0] * step.kernel[1] > MAX_WINDOWS) {
+      refuse(step, `windows of ${step.kernel[0]}x${step.kernel[1]} are larger than ${MAX_WINDOWS} elements`)
+    }
+    if (step.op === 'reveal' && step.kind === 'label' && (plan.classes < 2 || plan.classes > MAX_CLASSES)) {
+      refuse(step, `the label of ${plan.classes} classes cannot be revealed, only of 2 to ${MAX_CLASSES}`)
+    }
+  }
+}
 
 /** Element indices that an activation keeps (through a circuit) and linearises, ascending. */
 export function splitActivation(plan: Plan, step: ActivationStep): { kept: Uint32Array; linear: Uint32Array } {

@@ -17,6 +17,7 @@ const TOLD: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'payload-invalid',
   'package-used',
   'package-missing',
+  'limit-reached',
   'cancelled',
 ])
 

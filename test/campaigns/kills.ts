@@ -113,7 +113,8 @@ class Campaign {
     // Two undisturbed inferences show how long the phases take.
     for (let i = 0; i < 2; i++) await this.#use(await this.#prepare())
     const due = (role: Role, phase: CampaignPhase): number =>
-      (phase === 'offline' ? Math.ceil(options.kills[role] / 2) : Math.floor(options.kills[role] / 2)) - struck[role][phase]
+      (phase === 'offline' ? Math.ceil(options.kills[role] / 2) : Math.floor(options.kills[role] / 2)) -
+      struck[role][phase]
     const { failures } = this.#report
     for (let done = 0; done < total && failures.length === 0;) {
       if (this.#report.missed > 20 + 2 * total) failures.push('most kills miss the phase they are meant for')

@@ -83,7 +83,12 @@ export function spoilt(payload: Uint8Array, dice: Dice): Uint8Array {
   }
 }
 
-type Kind = (frame: LooseFrame, sequence: number, dice: Dice, next: () => LooseFrame | undefined) => Partial<Mutated> & {
+type Kind = (
+  frame: LooseFrame,
+  sequence: number,
+  dice: Dice,
+  next: () => LooseFrame | undefined,
+) => Partial<Mutated> & {
   readonly bytes: readonly Uint8Array[]
 }
 
@@ -112,7 +117,12 @@ const FRAMING: Readonly<Record<string, Kind>> = {
   'another version': (f, seq, dice) => ({ bytes: [frameBytes(f, seq, { version: dice.below(256) })] }),
   'oversized length declared': (f, seq, dice) => {
     const over = MAX_PAYLOAD_BYTES - f.payload.length
-    const length = dice.pick([f.payload.length + 1 + dice.below(over), 3 * 2 ** 30, MAX_PAYLOAD_BYTES, f.payload.length + 1])
+    const length = dice.pick([
+      f.payload.length + 1 + dice.below(over),
+      3 * 2 ** 30,
+      MAX_PAYLOAD_BYTES,
+      f.payload.length + 1,
+    ])
     return { bytes: [frameBytes(f, seq, { length })] }
   },
   'smaller length declared': (f, seq, dice) => ({
@@ -140,7 +150,9 @@ const FRAMING: Readonly<Record<string, Kind>> = {
     const payload = dice.bytes(dice.below(1100))
     return { bytes: [frameBytes({ type: MESSAGES.abort, step: NO_STEP, payload }, seq)] }
   },
-  'a close': (_f, seq) => ({ bytes: [frameBytes({ type: MESSAGES.close, step: NO_STEP, payload: new Uint8Array(0) }, seq)] }),
+  'a close': (_f, seq) => ({
+    bytes: [frameBytes({ type: MESSAGES.close, step: NO_STEP, payload: new Uint8Array(0) }, seq)],
+  }),
 }
 
 const FRAMING_KINDS = Object.entries(FRAMING)
@@ -172,8 +184,49 @@ export function mutate(
 }
 
 const EDGES: readonly unknown[] = [
-  ...[0, -1, 1, 2, 3, 7, 8, 31, 32, 33, 58, 59, 60, 64, 255, 1024, 8192, 65_535, 65_536, 2 ** 31, 2 ** 32, 2 ** 53, 2 ** 53 + 2],
-  ...[1e308, -1e308, 0.5, -0, null, true, false, '', 'all', 'x'.repeat(300), '\u0000', '../x', [], {}, [0], '__proto__'],
+  ...[
+    0,
+    -1,
+    1,
+    2,
+    3,
+    7,
+    8,
+    31,
+    32,
+    33,
+    58,
+    59,
+    60,
+    64,
+    255,
+    1024,
+    8192,
+    65_535,
+    65_536,
+    2 ** 31,
+    2 ** 32,
+    2 ** 53,
+    2 ** 53 + 2,
+  ],
+  ...[
+    1e308,
+    -1e308,
+    0.5,
+    -0,
+    null,
+    true,
+    false,
+    '',
+    'all',
+    'x'.repeat(300),
+    '\u0000',
+    '../x',
+    [],
+    {},
+    [0],
+    '__proto__',
+  ],
 ]
 
 /** JSON with one or two places changed: a value, a missing or doubled entry, an extra key. */

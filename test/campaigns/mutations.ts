@@ -2,6 +2,7 @@
  * Mutated, truncated, reordered and oversized frames in every state of a session. The outcome has to be an AdytonError
  * other than 'internal', or, for what is a valid encoding of something else, a session that goes on.
  */
+import { inspect } from 'node:util'
 import { AdytonError } from '../../core/errors/errors.ts'
 import { HePool } from '../../core/he/pool.ts'
 import { freshSeed, prgFor } from '../../core/ring/prg.ts'
@@ -134,7 +135,7 @@ async function attempt(state: State, channel: Parameters<State['run']>[0]): Prom
 function describe(error: unknown): string {
   if (error === undefined) return 'success'
   if (error instanceof AdytonError) return `${error.code}: ${error.message}${cause(error.cause)}`
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return error instanceof Error ? (error.stack ?? error.message) : inspect(error)
 }
 
 function cause(error: unknown): string {

@@ -19,7 +19,13 @@ export type ChildCommand =
       readonly card: PublicCard
       readonly client: string
     }
-  | { readonly do: 'connect'; readonly folder: string; readonly log: string; readonly port: number; readonly server: string }
+  | {
+      readonly do: 'connect'
+      readonly folder: string
+      readonly log: string
+      readonly port: number
+      readonly server: string
+    }
   | { readonly do: 'prepare' }
   | { readonly do: 'infer'; readonly package: string; readonly image: Float64Array }
   | { readonly do: 'replay'; readonly package: string }

@@ -1,4 +1,5 @@
 /** Whole sessions between both parties, with one frame of one direction mutated on its way. */
+import { inspect } from 'node:util'
 import { makeOffer } from '../../core/api/offer.ts'
 import { FramedChannel } from '../../core/channel/framed.ts'
 import { decodeHeader } from '../../core/channel/frames.ts'
@@ -102,7 +103,12 @@ async function oneSession(offer: Offer, he: HePool, dice: Dice, name: string, re
 }
 
 /** Mutates the frame of this number; the later ones follow as they would in a stream. */
-function tamper(transport: ByteTransport, number: number, dice: Dice, onMutated: (kind: string) => void): ByteTransport {
+function tamper(
+  transport: ByteTransport,
+  number: number,
+  dice: Dice,
+  onMutated: (kind: string) => void,
+): ByteTransport {
   let at = 0
   let shift = 0
   let closed = false
@@ -155,7 +161,7 @@ async function settled(work: Promise<unknown>): Promise<unknown> {
 }
 
 function text(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
+  if (!(error instanceof Error)) return inspect(error)
   const cause = error.cause instanceof Error ? ` (${error.cause.stack})` : ''
   return (error instanceof AdytonError ? `${error.code}: ${error.message}` : (error.stack ?? error.message)) + cause
 }

@@ -12,12 +12,13 @@ import { CHI_SQUARE_LIMIT, chiSquare, concat, differences } from '../fixtures/st
 import { DENSE, tinyModel } from '../fixtures/tiny-networks.ts'
 import { weakened } from '../fixtures/weaken.ts'
 
-vi.mock('../../core/ring/prg.ts', async (original) =>
-  (await import('../fixtures/weaken.ts')).weakPrg(await original()),
-)
+vi.mock('../../core/ring/prg.ts', async (original) => (await import('../fixtures/weaken.ts')).weakPrg(await original()))
 
 const model = tinyModel(DENSE)
-const image = quantiseInput(model.plan, Float32Array.from({ length: 32 }, (_, i) => i / 31))
+const image = quantiseInput(
+  model.plan,
+  Float32Array.from({ length: 32 }, (_, i) => i / 31),
+)
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
 async function start(wire: Recording): Promise<Parties> {

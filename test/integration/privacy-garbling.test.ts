@@ -16,9 +16,7 @@ import { CHI_SQUARE_LIMIT, chiSquare, concat, differences, xor } from '../fixtur
 import { circuit, tinyModel } from '../fixtures/tiny-networks.ts'
 import { weakened, type Weakness } from '../fixtures/weaken.ts'
 
-vi.mock('../../core/ring/prg.ts', async (original) =>
-  (await import('../fixtures/weaken.ts')).weakPrg(await original()),
-)
+vi.mock('../../core/ring/prg.ts', async (original) => (await import('../fixtures/weaken.ts')).weakPrg(await original()))
 vi.mock('../../core/ot/bootstrap.ts', async (original) =>
   (await import('../fixtures/weaken.ts')).weakBootstrap(await original()),
 )
@@ -26,17 +24,23 @@ vi.mock('../../core/ot/bootstrap.ts', async (original) =>
 const relus = tinyModel(circuit(64))
 const argmax = tinyModel(circuit(16), 1, { reveal: 'label' })
 const image = ({ plan }: LoweredModel): Float64Array =>
-  quantiseInput(plan, Float32Array.from({ length: plan.values[0].length }, (_, i) => Math.sin(i)))
+  quantiseInput(
+    plan,
+    Float32Array.from({ length: plan.values[0].length }, (_, i) => Math.sin(i)),
+  )
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 const distinct = (items: readonly Uint8Array[]): number => new Set(items.map(hex)).size
 const fixedMasks = (): Weakness => 'fixed'
 
 /** Garbles with everything fixed that should be fresh. */
 let repeatGarbling = false
+/** Delta of every chunk: it never leaves the garbler, the kernels see it. */
+let deltas: string[] = []
 const sound = loadKernels()
 const kernels: Kernels = {
   ...sound,
   garble(input) {
+    deltas.push(hex(input.delta))
     if (!repeatGarbling) return sound.garble(input)
     const same = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes.length).fill(0x5b)
     return sound.garble({
@@ -98,8 +102,10 @@ const labelsOf = (bytes: Uint8Array): Uint8Array[] =>
 
 describe('garbled tables', () => {
   test('are uniform and unrelated between packages of one circuit', async () => {
+    deltas = []
     const all = await packages(3)
     expectFresh(all.map((one) => one.bytes('tables')))
+    expect(new Set(deltas).size).toBe(3)
     // The start point of the hash is new as well; it follows the nonce.
     expect(distinct(all.map((one) => one.bytes('offlineAccept').subarray(16)))).toBe(3)
   })

@@ -82,7 +82,7 @@ async function view(image: Float64Array): Promise<View> {
   const sent = wire.take()
   sent.frames = sent.frames.filter(({ direction }) => direction === 'sent')
   const made = parties.served.find((one) => one.packageId === id && one.seed !== undefined)
-  const { server } = simulate(kernels, model, image, seed, made?.seed as Uint8Array)
+  const { server } = simulate(kernels, model, image, seed as Uint8Array, made?.seed as Uint8Array)
   return {
     sent,
     maskedInput: sent.bytes('maskedInput'),

@@ -24,7 +24,17 @@ const graph: Graph = {
   name: 'plan',
   nodes: [
     { id: 'image', inputs: [], op: 'input', shape: [2, 6, 6] },
-    { id: 'c1', inputs: ['image'], op: 'conv2d', outChannels: 4, kernel: [3, 3], stride: 1, padding: 1, groups: 1, bias: true },
+    {
+      id: 'c1',
+      inputs: ['image'],
+      op: 'conv2d',
+      outChannels: 4,
+      kernel: [3, 3],
+      stride: 1,
+      padding: 1,
+      groups: 1,
+      bias: true,
+    },
     { id: 'r1', inputs: ['c1'], op: 'relu', mask: 'none' },
     { id: 'n1', inputs: ['r1'], op: 'batchNorm', epsilon: 1e-5 },
     { id: 'r2', inputs: ['n1'], op: 'relu', mask: 'none' },
@@ -56,7 +66,9 @@ function reshuffled(tensors: Tensors, salt: number): Tensors {
 const scaled = (tensors: Tensors, factor: number): Tensors =>
   new Map(
     [...tensors].map(([name, tensor]) =>
-      name.endsWith('.weight') ? [name, { ...tensor, data: Float32Array.from(tensor.data, (w) => w * factor) }] : [name, tensor],
+      name.endsWith('.weight')
+        ? [name, { ...tensor, data: Float32Array.from(tensor.data, (w) => w * factor) }]
+        : [name, tensor],
     ),
   )
 
@@ -130,12 +142,16 @@ describe('the commitment to the weights', () => {
     for (const [id, weights] of secret.weights) {
       const changed = weights.slice()
       changed[changed.length - 1] ^= 1
-      expect(commitWeights(salt, { ...secret, weights: new Map([...secret.weights, [id, changed]]) })).not.toBe(commitment)
+      expect(commitWeights(salt, { ...secret, weights: new Map([...secret.weights, [id, changed]]) })).not.toBe(
+        commitment,
+      )
     }
     for (const [id, biases] of secret.biases) {
       const changed = biases.slice()
       changed[0] += 1
-      expect(commitWeights(salt, { ...secret, biases: new Map([...secret.biases, [id, changed]]) })).not.toBe(commitment)
+      expect(commitWeights(salt, { ...secret, biases: new Map([...secret.biases, [id, changed]]) })).not.toBe(
+        commitment,
+      )
     }
   })
 
@@ -149,7 +165,15 @@ describe('the commitment to the weights', () => {
   test('is all of the weights that a greeting carries', () => {
     const greeting = (model: LoweredModel): Record<string, unknown> => {
       const { planDigest, planBytes, commitment, card, software } = makeOffer(model, CARD, seed(0))
-      const hello = { protocol: 1, software, nonce: '0'.repeat(32), planDigest, planBytes: planBytes.length, commitment, card }
+      const hello = {
+        protocol: 1,
+        software,
+        nonce: '0'.repeat(32),
+        planDigest,
+        planBytes: planBytes.length,
+        commitment,
+        card,
+      }
       return JSON.parse(new TextDecoder().decode(encodeHello(hello))) as Record<string, unknown>
     }
     const [a, b] = [1, 2].map((salt) => greeting(lowerTo(reshuffled(weightsOf(1), salt))))

@@ -76,7 +76,7 @@ describe.each([
         const { id, seed, ledger: offline } = await parties.client.prepare()
         const { logits, label, ledger: online } = await parties.client.infer(id, image)
         const made = parties.served.find((served) => served.packageId === id && served.seed !== undefined)
-        const simulated = simulate(kernels, lowerModel, image, seed, made?.seed as Uint8Array)
+        const simulated = simulate(kernels, lowerModel, image, seed as Uint8Array, made?.seed as Uint8Array)
         expect([...(logits as Float64Array)]).toEqual([...simulated.logits])
         expect(label).toBe(simulated.label)
         const exact = exactBytes(plan)

@@ -14,6 +14,7 @@ import { makeOffer } from '../offer.ts'
 import type { Operation, OperationContext } from '../operation.ts'
 import { loadNetwork, lowerNetwork, publicCard, sourceSchema } from '../source.ts'
 import { dataFolder } from '../data-folder.ts'
+import { HourlyLimit, PinnedClient } from '../serving.ts'
 
 /** A client that asks for nothing for this long is sent away. */
 const IDLE_MS = 30 * 60_000
@@ -24,8 +25,10 @@ export const serveInput = v.strictObject({
   port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)), 0),
   /** Fingerprints of the clients that may connect. */
   allow: v.pipe(v.array(v.string()), v.maxLength(10_000)),
-  /** Pin the first client that connects and allow it from then on. */
+  /** Pin the first client that ever connects, and allow it from then on, after a restart as well. */
   allowFirst: v.optional(v.boolean(), false),
+  /** Inferences that one client may run within an hour: what makes extracting the weights slow. */
+  limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
   reveal: v.optional(v.picklist(['logits', 'label']), 'logits'),
   /** Folder of the identity and the packages. */
   data: v.optional(v.string()),
@@ -45,7 +48,7 @@ export interface ServeResult {
 /** What people are told where a server is started (docs/threat-model.md). */
 export const DISCLOSURE = [
   'Security holds against parties that follow the protocol and are curious. A client that deviates can extract the',
-  'weights; a server that deviates is not detected; answers tell something about the model in any case.',
+  'weights, and a server that deviates can read the image, undetected. Answers tell something about the model in any case.',
   'Clients learn the architecture, which positions are linearised, and the number widths. Serve only clients you trust.',
 ] as const
 
@@ -59,7 +62,9 @@ export const serve: Operation<ServeInput, ServeResult> = {
 async function runServe(input: ServeInput, context: OperationContext): Promise<ServeResult> {
   const data = dataFolder(input.data)
   const allowed = new Set(input.allow.map(parseFingerprint))
-  let first = input.allowFirst
+  const pinned = new PinnedClient(data)
+  if (input.allowFirst) for (const fingerprint of await pinned.read()) allowed.add(fingerprint)
+  let first = input.allowFirst && allowed.size === 0
   if (allowed.size === 0 && !first) {
     throw new AdytonError('usage', 'no client may connect', {
       advice:
@@ -77,6 +82,7 @@ async function runServe(input: ServeInput, context: OperationContext): Promise<S
   const he = await HePool.create(input.threads ?? availableParallelism())
   const sessions = new Set<{ channel: TlsChannel; ended: Promise<void> }>()
   const counts = { prepared: 0, inferences: 0 }
+  const limiter = new HourlyLimit(input.limit)
 
   const accept = (channel: TlsChannel): void => {
     const who = `${channel.peerAddress} (${formatFingerprint(channel.peerFingerprint).slice(0, 19)}…)`
@@ -89,6 +95,9 @@ async function runServe(input: ServeInput, context: OperationContext): Promise<S
       kernels,
       he,
       store,
+      admit: (phase) => {
+        if (phase === 'online') limiter.admit(channel.peerFingerprint)
+      },
       onServed: ({ phase, ledger }) => {
         if (phase === 'offline') counts.prepared++
         else counts.inferences++
@@ -110,11 +119,12 @@ async function runServe(input: ServeInput, context: OperationContext): Promise<S
     port: input.port,
     identity,
     idleTimeoutMs: IDLE_MS,
-    authorise: (fingerprint) => {
+    authorise: async (fingerprint) => {
       if (allowed.has(fingerprint)) return true
       if (!first) return false
       first = false
       allowed.add(fingerprint)
+      await pinned.write(fingerprint)
       context.onNotice(`the first client is pinned: ${formatFingerprint(fingerprint)}`)
       return true
     },

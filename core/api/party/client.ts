@@ -15,7 +15,6 @@ import { peakMemory, serveCommands, tell } from './serve-commands.ts'
 let identity: Identity | undefined
 let session: ClientSession | undefined
 let pool: HePool | undefined
-let revealSeeds = false
 
 serveCommands<ClientCommand>(async (command): Promise<Identified | Connected | PreparedHere | Inferred | Stopped> => {
   switch (command.do) {
@@ -26,7 +25,7 @@ serveCommands<ClientCommand>(async (command): Promise<Identified | Connected | P
       return await open(command)
     case 'prepare': {
       const { id, seed, ledger } = await opened().prepare()
-      return { package: id, seed: revealSeeds ? seed : null, ledger }
+      return { package: id, seed: seed ?? null, ledger }
     }
     case 'infer': {
       const { label, logits, ledger } = await opened().infer(command.package, command.image)
@@ -47,7 +46,6 @@ function opened(): ClientSession {
 async function open(command: Extract<ClientCommand, { do: 'connect' }>): Promise<Connected> {
   if (identity === undefined) throw new Error('the client was not asked for its identity first')
   const { settings, host, port } = command
-  revealSeeds = settings.revealSeeds
   const kernels = loadKernels(kernelOptions(settings))
   const store = await PackageStore.open(settings.store, { role: 'client' })
   pool = await HePool.create(settings.threads)
@@ -60,6 +58,7 @@ async function open(command: Extract<ClientCommand, { do: 'connect' }>): Promise
     store,
     software: SOFTWARE,
     expectedPlan: command.expectedPlan,
+    revealSeeds: settings.revealSeeds,
     onProgress: (done) => tell({ kind: 'progress', done }),
   })
   return { plan: session.plan, kernels: kernels.name, setup: session.setup }

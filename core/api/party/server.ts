@@ -49,11 +49,12 @@ async function serve(command: Extract<ServerCommand, { do: 'serve' }>): Promise<
       kernels,
       he,
       store,
+      revealSeeds: settings.revealSeeds,
       onProgress: (done) => tell({ kind: 'progress', done }),
       onServed: ({ phase, packageId, seed, ledger }) =>
         tell({
           kind: 'served',
-          served: { phase, package: packageId, seed: settings.revealSeeds ? (seed ?? null) : null, ledger },
+          served: { phase, package: packageId, seed: seed ?? null, ledger },
         }),
     })
     sessions.add(session)

@@ -24,6 +24,8 @@ export interface ClientContext {
   readonly pairing: ClientPairing
   /** Secret HE keys, by plaintext width. */
   readonly secretKeys: ReadonlyMap<number, Uint8Array>
+  /** Hand package seeds to the caller, for a simulator; local mode only. */
+  readonly revealSeeds: boolean
   progress(done: Progress): void
   /** Description of a new package of this session. */
   packageMeta(id: string): PackageMeta

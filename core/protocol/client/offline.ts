@@ -31,8 +31,8 @@ import type { ClientContext } from './context.ts'
 export interface Prepared {
   /** 32 hexadecimal digits. */
   readonly id: string
-  /** The seed of the package, for a simulator; secret. */
-  readonly seed: Uint8Array
+  /** The seed of the package, for a simulator; secret, and only there when the session was asked to reveal seeds. */
+  readonly seed?: Uint8Array
 }
 
 /** Labels under which the client's masks are derived from a package seed. */
@@ -80,7 +80,7 @@ export async function prepare(context: ClientContext): Promise<Prepared> {
     await writer.discard()
     throw error
   }
-  return { id, seed }
+  return context.revealSeeds ? { id, seed } : { id }
 }
 
 function finalValue(plan: Plan): number {

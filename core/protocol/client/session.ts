@@ -23,6 +23,7 @@ import {
   sessionId,
   type PublicCard,
 } from '../hello.ts'
+import { checkCircuits } from '../batches.ts'
 import { abortWith } from '../failure.ts'
 import { Link, place } from '../link.ts'
 import { mismatch } from '../mismatch.ts'
@@ -42,6 +43,8 @@ export interface ClientSessionOptions {
   readonly software: string
   /** SHA-256 of the plan that must be served, hexadecimal; undefined accepts what the server offers. */
   readonly expectedPlan?: string
+  /** Hand package seeds to the caller, for a simulator; local mode only. */
+  readonly revealSeeds?: boolean
   readonly onProgress?: (done: Progress) => void
 }
 
@@ -97,6 +100,7 @@ export class ClientSession {
       throw mismatch('model', 'the plan that was sent', digest, 'the announced one', hello.planDigest)
     }
     checkHe(plan)
+    checkCircuits(plan)
     const secretKeys = new Map<number, Uint8Array>()
     for (const parameters of plan.he) {
       const { publicKey, secretKey } = await link.work(setup, 'he', () => options.he.generateKeys(parameters))
@@ -115,6 +119,7 @@ export class ClientSession {
       store: options.store,
       pairing,
       secretKeys,
+      revealSeeds: options.revealSeeds ?? false,
       progress: (done) => options.onProgress?.(done),
       packageMeta: (id) => packageMeta(id, 'client', options.peerFingerprint, hello),
       checkPackage: (meta) => checkPackage(meta, options.peerFingerprint, hello),

@@ -21,6 +21,10 @@ export interface ServerContext {
   readonly publicKeys: ReadonlyMap<number, Uint8Array>
   /** Aborted when the client is gone, so that long work for it ends. */
   readonly disconnected: AbortSignal | undefined
+  /** Hand package seeds to the caller, for a simulator; local mode only. */
+  readonly revealSeeds: boolean
+  /** Called before a request is served; throws to refuse it. */
+  admit(phase: 'offline' | 'online'): void
   progress(done: Progress): void
   packageMeta(id: string): PackageMeta
   checkPackage(meta: PackageMeta): void

@@ -26,11 +26,11 @@ export const answerMaskLabel = (step: string): string => `answer mask ${step}`
 /** Key of the labels of the garbler's own inputs. */
 export const labelKey = (seed: Uint8Array): Uint8Array => derive(seed, 'garbler labels', 16)
 
-/** Serves one offline request and stores the package; returns its id and seed. */
+/** Serves one offline request and stores the package; returns its id, and its seed when the session reveals seeds. */
 export async function servePrepare(
   context: ServerContext,
   clientNonce: Uint8Array,
-): Promise<{ id: string; seed: Uint8Array }> {
+): Promise<{ id: string; seed?: Uint8Array }> {
   const { link, store } = context
   const nonce = new Uint8Array(randomBytes(ID_BYTES))
   const start = new Uint8Array(randomBytes(16))
@@ -53,7 +53,7 @@ export async function servePrepare(
     throw error
   }
   await link.send(place('offline'), MESSAGES.offlineConfirm, Buffer.from(id, 'hex'))
-  return { id, seed }
+  return context.revealSeeds ? { id, seed } : { id }
 }
 
 /** Receives the encrypted inputs of one layer, answers, and keeps the server's share. */

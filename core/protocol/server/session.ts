@@ -63,6 +63,10 @@ export interface ServerSessionOptions {
   readonly store: PackageStore
   /** Aborted when the connection is gone. */
   readonly disconnected?: AbortSignal
+  /** Hand package seeds to the caller, for a simulator; local mode only. */
+  readonly revealSeeds?: boolean
+  /** Called before a request is served; throws to refuse it (rate limits). */
+  readonly admit?: (phase: 'offline' | 'online') => void
   readonly onProgress?: (done: Progress) => void
   readonly onServed?: (served: Served) => void
 }
@@ -95,6 +99,7 @@ export async function serveRequests(context: ServerContext, onServed?: (served: 
     const request = await nextRequest(context.link.channel)
     if (request === undefined) return
     const phase = request.request === Request.offline ? 'offline' : 'online'
+    context.admit(phase)
     context.link.ledger.traffic(phase, '', 'share', 'received', HEADER_BYTES + REQUEST_BYTES)
     const served =
       phase === 'offline'
@@ -157,6 +162,8 @@ async function greet(options: ServerSessionOptions): Promise<ServerContext> {
     pairing,
     publicKeys,
     disconnected: options.disconnected,
+    revealSeeds: options.revealSeeds ?? false,
+    admit: (phase) => options.admit?.(phase),
     progress: (done) => options.onProgress?.(done),
     packageMeta: (id) => packageMeta(id, 'server', options.peerFingerprint, offer),
     checkPackage: (meta) => checkPackage(meta, options.peerFingerprint, offer),
