@@ -3,7 +3,7 @@
  * what MNIST's makers would have made of it; {@link imageToTensor} serves colour models.
  */
 import { open } from 'node:fs/promises'
-import sharp, { type Sharp } from 'sharp'
+import sharp, { type FailOnOptions, type Sharp } from 'sharp'
 import { AdytonError } from '../errors/errors.ts'
 import { centreByMass, DIGIT_BOX, inkBox, inkOf, stretch } from './digit.ts'
 
@@ -86,6 +86,42 @@ export async function imageToTensor(source: ImageSource, options: TensorOptions)
   return out
 }
 
+export interface BytesOptions extends ImageOptions {
+  /** [1 or 3, height, width]. */
+  readonly shape: readonly [number, number, number]
+  /** Whether another size is an error, rather than scaled to cover height x width and cut around the middle. */
+  readonly exact?: boolean
+}
+
+/**
+ * A picture as bytes [channels][height][width]: turned as EXIF says, transparency laid on white.
+ * @throws AdytonError as {@link imageToDigit}, and 'file-corrupt' for another size than an exact one
+ */
+export async function imageToBytes(source: ImageSource, options: BytesOptions): Promise<Uint8Array> {
+  const [channels, height, width] = options.shape
+  if (channels !== 1 && channels !== 3) throw new RangeError(`a picture has 1 or 3 channels, not ${channels}`)
+  // Pictures of data sets come as they come: an odd header is no reason to refuse one whose pixels are all there.
+  const { name, image } = await load(source, options, 'error')
+  const sized = options.exact === true ? image : image.resize({ width, height, fit: 'cover' })
+  const found = await pixels(name, channels === 1 ? sized.toColourspace('b-w').extractChannel(0) : sized)
+  if (found.width !== width || found.height !== height) {
+    throw new AdytonError('file-corrupt', `${name}: is ${found.width} x ${found.height}, expected ${width} x ${height}`)
+  }
+  const plane = height * width
+  const out = new Uint8Array(channels * plane)
+  for (let pixel = 0, at = 0; pixel < plane; pixel++) {
+    for (let c = 0; c < channels; c++) out[c * plane + pixel] = found.data[at++]
+  }
+  return out
+}
+
+/** Width and height of a picture, after turning as EXIF says. */
+export async function imageSize(source: ImageSource, options: ImageOptions = {}): Promise<[number, number]> {
+  const { name, image } = await load(source, options)
+  const { width, height } = await pixels(name, image)
+  return [width, height]
+}
+
 /** Only these reach the decoder library: it also takes formats (SVG, PDF) that can name other files. */
 function isSupported(head: Uint8Array): boolean {
   const starts = (...bytes: number[]) => bytes.every((byte, at) => head[at] === byte)
@@ -96,7 +132,11 @@ function isSupported(head: Uint8Array): boolean {
 }
 
 /** Opens a picture for decoding, as upright sRGB without transparency. */
-async function load(source: ImageSource, options: ImageOptions): Promise<{ name: string; image: Sharp }> {
+async function load(
+  source: ImageSource,
+  options: ImageOptions,
+  failOn: FailOnOptions = 'warning',
+): Promise<{ name: string; image: Sharp }> {
   const name = options.name ?? (typeof source === 'string' ? source : 'the picture')
   const bytes = typeof source === 'string' ? await readBounded(source) : source
   if (bytes.length > MAX_BYTES) throw tooLarge(name, `${bytes.length} bytes`, `${MAX_BYTES} bytes`)
@@ -105,7 +145,7 @@ async function load(source: ImageSource, options: ImageOptions): Promise<{ name:
       advice: 'Save the picture as PNG and try again.',
     })
   }
-  const image = sharp(bytes, { limitInputPixels: MAX_PIXELS })
+  const image = sharp(bytes, { limitInputPixels: MAX_PIXELS, failOn })
   let size: { width: number; height: number }
   try {
     size = await image.metadata()
