@@ -31,6 +31,8 @@ export const ERROR_CODES = [
   'store-locked',
   'store-failed',
   'limit-reached',
+  'training-diverged',
+  'checkpoint-mismatch',
   'cancelled',
   'internal',
 ] as const
