@@ -4,9 +4,24 @@
  */
 import { connect } from './operations/connect.ts'
 import { describe } from './operations/describe.ts'
+import { evaluate } from './operations/evaluate.ts'
 import { identity } from './operations/identity.ts'
 import { infer } from './operations/infer.ts'
+import { linearize } from './operations/linearize.ts'
 import { models } from './operations/models.ts'
 import { serve } from './operations/serve.ts'
+import { sweep } from './operations/sweep.ts'
+import { train } from './operations/train.ts'
 
-export const operations = { infer, describe, models, serve, connect, identity } as const
+export const operations = {
+  infer,
+  describe,
+  models,
+  serve,
+  connect,
+  identity,
+  train,
+  evaluate,
+  linearize,
+  sweep,
+} as const

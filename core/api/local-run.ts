@@ -64,7 +64,7 @@ export class LocalRun {
       (event: PartyEvent): void => {
         if (event.kind === 'progress') options.onProgress(party, event.done)
         else if (event.kind === 'served') this.#served.push(event.served)
-        else this.#broken = fromPartyError(event.error)
+        else this.#broken ??= fromPartyError(event.error)
         for (const wake of this.#wakers) wake()
       }
     this.#server = Party.start<ServerCommand>('server', listen('server'))

@@ -7,6 +7,7 @@ import type { Operation } from '../api/operation.ts'
 import { VERSION } from '../api/software.ts'
 import type { Source } from '../api/source.ts'
 import { AdytonError } from '../errors/errors.ts'
+import { addCurationCommands } from './curation.ts'
 import { EXIT, printError, printResult, terminalContext } from './output.ts'
 import { renderConnect, renderDescribe, renderInfer, renderModels, renderServe } from './render.ts'
 
@@ -249,6 +250,8 @@ program
     await run(operations.infer, { source: { model: 'digits' }, picture: SAMPLE, verify: true }, false, renderInfer)
     process.stdout.write('\nMore: npm run -s adyton -- --help\n')
   })
+
+addCurationCommands(program, { run, integerArgument, example })
 
 /** host:port, or [IPv6]:port. */
 function parseAddress(address: string): { host: string; port: number } {

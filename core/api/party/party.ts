@@ -36,6 +36,8 @@ export class Party<C extends { readonly do: string }> {
       this.#gone ??= new AdytonError('internal', `the ${role} process ended ${how}`)
       for (const waiting of this.#waiting.values()) waiting.reject(this.#gone)
       this.#waiting.clear()
+      // Who waits for an event of this process, and not for an answer, must not wait for ever.
+      onEvent({ kind: 'broken', error: { code: this.#gone.code, message: this.#gone.message, advice: null } })
     })
     child.on('error', (cause) => {
       this.#gone ??= new AdytonError('internal', `the ${role} process could not be started`, { cause })

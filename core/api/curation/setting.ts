@@ -1,0 +1,139 @@
+/** What every training operation needs: an engine, a data set, batches, and a folder of the job. */
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { partBatches } from '../../training/trainer/batches.ts'
+import type { BatchSource } from '../../training/trainer/batches.ts'
+import { openDataset, type Dataset, type Part } from '../../datasets/dataset.ts'
+import { readImages } from '../../datasets/part.ts'
+import { Draws, identity, type Seed } from '../../datasets/random.ts'
+import { AdytonError } from '../../errors/errors.ts'
+import { readSafetensors, writeSafetensors } from '../../formats/safetensors.ts'
+import type { Card } from '../../formats/model-directory.ts'
+import type { Storage, Surroundings } from '../../linearize/phase.ts'
+import type { Graph, Tensors } from '../../network/graph.ts'
+import type { Calibration } from '../../network/lower/calibrate.ts'
+import { calibrateNetwork } from '../../network/lower/lower.ts'
+import { loadEngine, type Engine } from '../../training/engine/index.ts'
+import type { OperationContext } from '../operation.ts'
+
+/** Training images by which a trained model is calibrated for lowering. */
+const CALIBRATION_IMAGES = 256
+
+export interface Setting {
+  readonly engine: Engine
+  readonly dataset: Dataset
+  readonly around: Surroundings
+}
+
+export interface SettingOptions {
+  readonly dataset: string
+  readonly batch: number
+  /** Epochs of the longest phase, for the estimate. */
+  readonly context: OperationContext
+}
+
+/** Loads the engine and the data set. The caller disposes the engine. */
+export async function openSetting({ dataset: path, batch, context }: SettingOptions): Promise<Setting> {
+  const dataset = await openDataset(path)
+  for (const notice of dataset.notices) context.onNotice(notice)
+  const engine = await loadEngine()
+  context.onNotice(`engine: ${engine.description}`)
+  for (const { backend, why } of engine.reasons) context.onNotice(`not ${backend}: ${why}`)
+  const normalisation = dataset.normalisation
+  const batches = (seed: Seed): BatchSource =>
+    partBatches(dataset.parts.train, {
+      size: batch,
+      seed,
+      shuffle: true,
+      ...dataset.augmentation,
+      normalisation,
+      dropLast: true,
+    })
+  const evaluation = partBatches(dataset.parts.test, { size: 256, normalisation })
+  return {
+    engine,
+    dataset,
+    around: {
+      engine,
+      batches,
+      evaluation,
+      signal: context.signal,
+      onEpoch: (report) => {
+        const test = report.evaluation === undefined ? '' : `, test ${(100 * report.evaluation.top1).toFixed(2)}%`
+        const relus = report.relus === undefined ? '' : `, ${report.relus.kept} ReLUs`
+        context.onNotice(
+          `${report.phase} epoch ${report.epoch + 1} of ${report.epochs}: loss ${report.loss.toFixed(4)}, ` +
+            `train ${(100 * report.accuracy).toFixed(2)}%${test}${relus}, ${Math.round(report.imagesPerSecond)} images/s`,
+        )
+      },
+      onProgress: (progress) => {
+        const done = (progress.epoch + progress.step / progress.stepsPerEpoch) / progress.epochs
+        context.onProgress({
+          text: `${progress.phase}: epoch ${progress.epoch + 1} of ${progress.epochs}, step ${progress.step} of ${progress.stepsPerEpoch}`,
+          fraction: done,
+        })
+      },
+    },
+  }
+}
+
+/** Checkpoints in a folder of their own, made when there is none; a job that was stopped goes on from them. */
+export async function jobStorage(folder: string): Promise<Storage> {
+  await mkdir(folder, { recursive: true })
+  return { folder, format: { read: readSafetensors, write: writeSafetensors }, resume: true }
+}
+
+/** Writes a text file that appears whole or not at all. */
+export async function writeText(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`
+  await writeFile(temporary, text)
+  await rename(temporary, path)
+}
+
+/** The data set must be what the network was made for. */
+export function checkFits(dataset: Dataset, graph: Graph, classes: number): void {
+  const [input] = graph.nodes
+  const shape = input.op === 'input' ? input.shape.join('x') : 'nothing'
+  if (shape === dataset.shape.join('x') && classes === dataset.classes) return
+  throw new AdytonError(
+    'usage',
+    `the network takes ${shape} images of ${classes} classes, ${dataset.name} has ${dataset.shape.join('x')} of ${dataset.classes}`,
+    { advice: 'Choose another data set or another network.' },
+  )
+}
+
+/** Preprocessed images of a part in the order of core/network, [channels][height][width]. */
+export async function networkImages(dataset: Dataset, part: Part, records: ArrayLike<number>): Promise<Float32Array[]> {
+  const bytes = await readImages(part, records)
+  const { mean, std } = dataset.normalisation
+  const [channels, height, width] = part.shape
+  const plane = height * width
+  const length = channels * plane
+  return Array.from({ length: records.length }, (_, i) =>
+    Float32Array.from(bytes.subarray(i * length, (i + 1) * length), (byte, j) => {
+      const channel = Math.floor(j / plane)
+      return (byte / 255 - mean[channel]) / std[channel]
+    }),
+  )
+}
+
+/** Ranges of a trained network on training images, drawn by seed. */
+export async function calibrateOn(dataset: Dataset, graph: Graph, tensors: Tensors): Promise<Calibration> {
+  const { train } = dataset.parts
+  const records = identity(train.count)
+  new Draws(0, 'calibration images').shuffle(records)
+  return calibrateNetwork(graph, tensors, await networkImages(dataset, train, records.subarray(0, CALIBRATION_IMAGES)))
+}
+
+/** What the card of a trained model says of its data. */
+export function datasetCard(dataset: Dataset): Pick<Card, 'dataset' | 'classes' | 'classNames' | 'preprocessing'> {
+  return {
+    dataset: dataset.name,
+    classes: dataset.classes,
+    classNames: [...dataset.classNames],
+    preprocessing: {
+      mean: [...dataset.normalisation.mean],
+      std: [...dataset.normalisation.std],
+      invert: false,
+    },
+  }
+}

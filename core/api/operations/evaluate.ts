@@ -1,0 +1,62 @@
+/** evaluate: top-1 accuracy of a model on the test images of a data set, in the clear. */
+import * as v from 'valibot'
+import { openDataset } from '../../datasets/dataset.ts'
+import { countNetwork } from '../../network/counts.ts'
+import { loadEngine } from '../../training/engine/index.ts'
+import { TrainableModel } from '../../training/model/model.ts'
+import { partBatches } from '../../training/trainer/batches.ts'
+import { evaluate as measure } from '../../training/trainer/evaluate.ts'
+import { checkFits } from '../curation/setting.ts'
+import type { Operation } from '../operation.ts'
+import { loadNetwork } from '../source.ts'
+
+export const evaluateInput = v.strictObject({
+  model: v.pipe(v.string(), v.minLength(1)),
+  dataset: v.pipe(v.string(), v.minLength(1)),
+  split: v.optional(v.picklist(['train', 'test']), 'test'),
+})
+export type EvaluateInput = v.InferOutput<typeof evaluateInput>
+
+export interface EvaluateResult {
+  readonly model: string
+  readonly dataset: string
+  readonly accuracy: number
+  readonly correct: number
+  readonly images: number
+  /** Half the width of the 95% interval of the accuracy (normal approximation of the binomial). */
+  readonly interval: number
+  readonly relus: number
+  readonly engine: string
+}
+
+export const evaluate: Operation<EvaluateInput, EvaluateResult> = {
+  name: 'evaluate',
+  summary: 'Measures the accuracy of a model on a data set, in the clear.',
+  input: evaluateInput,
+  async run(input, context) {
+    const network = await loadNetwork({ model: input.model })
+    const dataset = await openDataset(input.dataset)
+    for (const notice of dataset.notices) context.onNotice(notice)
+    checkFits(dataset, network.graph, network.classNames.length)
+    const engine = await loadEngine()
+    try {
+      const model = TrainableModel.create(engine, network.graph, network.tensors)
+      const { mean, std } = network.preprocessing
+      const images = partBatches(dataset.parts[input.split], { size: 256, normalisation: { mean, std } })
+      context.onProgress({ text: `evaluating ${images.images} images` })
+      const { top1, correct, images: count } = await measure(model, images, { signal: context.signal })
+      return {
+        model: network.id,
+        dataset: dataset.name,
+        accuracy: top1,
+        correct,
+        images: count,
+        interval: 1.96 * Math.sqrt((top1 * (1 - top1)) / count),
+        relus: countNetwork(network.graph, network.tensors).relus,
+        engine: engine.description,
+      }
+    } finally {
+      engine.dispose()
+    }
+  },
+}

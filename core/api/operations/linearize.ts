@@ -1,0 +1,140 @@
+/** linearize: brings a trained model to a ReLU budget, by a method or by a recipe, into a new model folder. */
+import { join } from 'node:path'
+import * as v from 'valibot'
+import { AdytonError } from '../../errors/errors.ts'
+import { writeModel, type Card } from '../../formats/model-directory.ts'
+import { countKept, masksOf } from '../../linearize/masks.ts'
+import { layerReport, layerReportSvg } from '../../linearize/reports/reports.ts'
+import { recipeData, runRecipe, type RecipeResult } from '../../linearize/recipe/run.ts'
+import { parseRecipe, RECIPE_VERSION, type Recipe } from '../../linearize/recipe/schema.ts'
+import { calibrateOn, checkFits, datasetCard, jobStorage, openSetting, writeText } from '../curation/setting.ts'
+import type { Operation } from '../operation.ts'
+import { loadNetwork } from '../source.ts'
+
+const whole = (min: number, max: number) => v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max))
+
+export const METHODS = ['snl', 'snl-channel', 'random', 'drop-layers', 'prune-filters'] as const
+
+export const linearizeInput = v.strictObject({
+  model: v.pipe(v.string(), v.minLength(1)),
+  dataset: v.pipe(v.string(), v.minLength(1)),
+  out: v.pipe(v.string(), v.minLength(1)),
+  /** ReLUs to keep; needed unless a recipe says so itself. */
+  budget: v.optional(whole(0, 2 ** 31)),
+  method: v.optional(v.picklist(METHODS), 'snl'),
+  /** At most so many epochs of sparsifying (SNL). */
+  epochs: v.optional(whole(1, 10_000), 20),
+  /** Epochs of fine-tuning with distillation. */
+  finetune: v.optional(whole(1, 10_000), 10),
+  /** First Lasso coefficient of SNL. */
+  lambda: v.optional(v.pipe(v.number(), v.gtValue(0))),
+  seed: v.optional(whole(0, 2 ** 32 - 1), 1),
+  /** A recipe as JSON, instead of a method. */
+  recipe: v.optional(v.unknown()),
+  name: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(100))),
+})
+export type LinearizeInput = v.InferOutput<typeof linearizeInput>
+
+export interface LinearizeOutcome {
+  readonly model: string
+  readonly relus: { readonly before: number; readonly after: number }
+  readonly accuracy: { readonly before: number | null; readonly after: number }
+  readonly recipe: Recipe
+  readonly history: RecipeResult['history']
+  /** ReLUs by layer, before and after. */
+  readonly layers: ReturnType<typeof layerReport>
+  readonly seconds: number
+  readonly engine: string
+}
+
+/** The recipe of a method: select or learn the masks, then fine-tune with the given model as the teacher. */
+export function methodRecipe(input: LinearizeInput): Recipe {
+  const { method, budget, epochs, finetune, lambda, seed } = input
+  if (budget === undefined) {
+    throw new AdytonError('usage', 'a budget of ReLUs is needed', { advice: 'Give --budget, or a recipe.' })
+  }
+  const tune = {
+    epochs: finetune,
+    optimiser: { kind: 'sgd', momentum: 0.9, decay: 0.0005 },
+    schedule: { kind: 'cosine', rate: 0.01 },
+    loss: { kind: 'distillation', temperature: 4, weight: 0.5 },
+  }
+  const step =
+    method === 'snl' || method === 'snl-channel'
+      ? {
+          step: 'snl',
+          budget,
+          granularity: method === 'snl' ? 'element' : 'channel',
+          final: 'largest',
+          sparsify: { epochs },
+          ...(lambda === undefined ? {} : { lambda }),
+          finetune: tune,
+        }
+      : { step: method === 'random' ? 'random-masks' : method, budget }
+  const steps = 'finetune' in step ? [step] : [step, { step: 'finetune', ...tune }]
+  return parseRecipe({ version: RECIPE_VERSION, name: `${method} to ${budget} ReLUs`, seed, steps })
+}
+
+export const linearize: Operation<LinearizeInput, LinearizeOutcome> = {
+  name: 'linearize',
+  summary: 'Brings a model to a ReLU budget by SNL, a baseline or a recipe; run it again to go on after a stop.',
+  input: linearizeInput,
+  async run(input, context) {
+    const started = performance.now()
+    const recipe = input.recipe === undefined ? methodRecipe(input) : parseRecipe(input.recipe)
+    const network = await loadNetwork({ model: input.model })
+    const setting = await openSetting({ dataset: input.dataset, batch: recipe.batches?.size ?? 128, context })
+    const { engine, dataset, around } = setting
+    try {
+      checkFits(dataset, network.graph, network.classNames.length)
+      const start = { graph: network.graph, tensors: network.tensors }
+      const { batches: _batches, evaluation: _evaluation, ...rest } = around
+      const result = await runRecipe(recipe, {
+        ...rest,
+        engine,
+        data: recipeData(dataset),
+        start,
+        storage: await jobStorage(join(input.out, 'job')),
+        ...(input.budget === undefined ? {} : { budget: input.budget }),
+        onStep: (record) => context.onNotice(`${record.step}: ${record.relus} ReLUs, ${percentOf(record.accuracy)}`),
+      })
+      if (result.network === undefined || result.accuracy === undefined) {
+        throw new AdytonError('usage', `recipe '${recipe.name}' leaves no trained network that can be written`)
+      }
+      const before = masksOf(start)
+      const seconds = (performance.now() - started) / 1000
+      const card: Card = {
+        name: input.name ?? `${network.name}, ${result.relus} ReLUs`,
+        description: `Linearised from ${network.name} by the recipe in recipe.json (${recipe.name}).`,
+        ...datasetCard(dataset),
+        licence: network.card?.licence ?? 'unknown',
+        accuracy: { top1: result.accuracy, images: dataset.parts.test.count },
+        training: {
+          images: dataset.parts.train.count,
+          summary: `Recipe '${recipe.name}', seed ${recipe.seed ?? 1}, ${Math.round(seconds)} s on ${engine.description}.`,
+        },
+      }
+      const calibration = await calibrateOn(dataset, result.network.graph, result.network.tensors)
+      await writeModel(input.out, { ...result.network, card, calibration })
+      await writeText(join(input.out, 'recipe.json'), `${JSON.stringify(recipe, undefined, 2)}\n`)
+      const layers = layerReport(result.graph, result.masks)
+      await writeText(join(input.out, 'relus.svg'), layerReportSvg(layers))
+      return {
+        model: input.out,
+        relus: { before: countKept(start.graph, before), after: result.relus },
+        accuracy: { before: network.card?.accuracy?.top1 ?? null, after: result.accuracy },
+        recipe,
+        history: result.history,
+        layers,
+        seconds,
+        engine: engine.description,
+      }
+    } finally {
+      engine.dispose()
+    }
+  },
+}
+
+function percentOf(accuracy: number | undefined): string {
+  return accuracy === undefined ? 'not measured' : `${(100 * accuracy).toFixed(2)}% of the test images`
+}

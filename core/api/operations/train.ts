@@ -1,0 +1,101 @@
+/** train: a named architecture on a data set, into a model folder. Stops and goes on by its checkpoint. */
+import { join } from 'node:path'
+import * as v from 'valibot'
+import { architecture } from '../../architectures/index.ts'
+import { writeModel } from '../../formats/model-directory.ts'
+import { pretrainPhase, runPhase } from '../../linearize/phase.ts'
+import { countNetwork } from '../../network/counts.ts'
+import { TrainableModel } from '../../training/model/model.ts'
+import { calibrateOn, checkFits, datasetCard, jobStorage, openSetting } from '../curation/setting.ts'
+import type { Operation } from '../operation.ts'
+
+const whole = (min: number, max: number) => v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max))
+
+export const trainInput = v.strictObject({
+  arch: v.pipe(v.string(), v.minLength(1)),
+  /** Folder, file or archive of a data set; 'generated' needs none. */
+  dataset: v.pipe(v.string(), v.minLength(1)),
+  /** Folder of the model; checkpoints are kept in its subfolder `job` until the end. */
+  out: v.pipe(v.string(), v.minLength(1)),
+  epochs: v.optional(whole(1, 10_000), 30),
+  batch: v.optional(whole(1, 65_536), 128),
+  /** Highest learning rate: warmed up over one epoch, then half a cosine to zero. */
+  rate: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(10)), 0.1),
+  seed: v.optional(whole(0, 2 ** 32 - 1), 1),
+  name: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(100))),
+})
+export type TrainInput = v.InferOutput<typeof trainInput>
+
+export interface TrainOutcome {
+  readonly model: string
+  readonly accuracy: number
+  readonly images: number
+  readonly relus: number
+  readonly macs: number
+  readonly params: number
+  readonly epochs: number
+  /** Of this process; a run that was resumed took longer. */
+  readonly seconds: number
+  readonly engine: string
+}
+
+export const train: Operation<TrainInput, TrainOutcome> = {
+  name: 'train',
+  summary: 'Trains a named architecture on a data set and writes a model folder; run it again to go on after a stop.',
+  input: trainInput,
+  async run(input, context) {
+    const started = performance.now()
+    const { engine, dataset, around } = await openSetting({ dataset: input.dataset, batch: input.batch, context })
+    try {
+      const graph = architecture(input.arch, { classes: dataset.classes, inputShape: [...dataset.shape] })
+      checkFits(dataset, graph, dataset.classes)
+      const model = TrainableModel.create(engine, graph, { init: input.seed })
+      const spec = pretrainPhase({
+        epochs: input.epochs,
+        loss: { kind: 'cross-entropy', smoothing: 0.05 },
+        optimiser: { kind: 'sgd', momentum: 0.9, nesterov: true, decay: 0.0005 },
+        schedule: { kind: 'cosine', rate: input.rate, warmup: 1 },
+      })
+      const storage = await jobStorage(join(input.out, 'job'))
+      const { reports } = await runPhase(around, { phase: 'train', model, spec, seed: `${input.seed} train`, storage })
+      const trained = await model.exportModel()
+      const measured = reports.at(-1)?.evaluation
+      if (measured === undefined) throw new Error('the last epoch was not evaluated')
+      const seconds = (performance.now() - started) / 1000
+      const command = `adyton train --arch ${input.arch} --epochs ${input.epochs} --batch ${input.batch} --rate ${input.rate} --seed ${input.seed}`
+      await writeModel(input.out, {
+        ...trained,
+        calibration: await calibrateOn(dataset, trained.graph, trained.tensors),
+        card: {
+          name: input.name ?? input.arch,
+          ...datasetCard(dataset),
+          licence: 'Apache-2.0',
+          accuracy: { top1: measured.top1, images: measured.images },
+          training: {
+            epochs: input.epochs,
+            images: dataset.parts.train.count,
+            summary:
+              `SGD with Nesterov momentum 0.9, weight decay 0.0005, label smoothing 0.05, batches of ${input.batch}, one epoch of ` +
+              `warm-up to a rate of ${input.rate}, then half a cosine; ${dataset.augmentation.flip ? 'mirror images and ' : ''}crops ` +
+              `after padding by ${dataset.augmentation.crop}. Engine: ${engine.description}. The accuracy is that of the ` +
+              `last epoch on the ${measured.images} test images, which chose nothing. Command: ${command}`,
+          },
+        },
+      })
+      const { relus, macs, params } = countNetwork(trained.graph, trained.tensors)
+      return {
+        model: input.out,
+        accuracy: measured.top1,
+        images: measured.images,
+        relus,
+        macs,
+        params,
+        epochs: input.epochs,
+        seconds,
+        engine: engine.description,
+      }
+    } finally {
+      engine.dispose()
+    }
+  },
+}

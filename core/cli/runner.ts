@@ -1,0 +1,16 @@
+/** What a command needs to be added to the program. */
+import type { Operation } from '../api/operation.ts'
+
+export interface Runner {
+  /** Checks the input, runs the operation, prints its result. */
+  readonly run: <I, O>(
+    operation: Operation<I, O>,
+    input: unknown,
+    json: boolean,
+    text: (output: O) => string,
+  ) => Promise<void>
+  /** Parses a whole number. */
+  readonly integerArgument: (text: string) => number
+  /** The example below a command's help. */
+  readonly example: (text: string) => string
+}
