@@ -16,6 +16,8 @@ import { PartyProcess, type CampaignPhase, type Outcome, type Role } from './par
 
 /** The survivor has this long to say what happened, ms. */
 const REPORT_MS = 5_000
+/** A living process may take this long to remove what it used, ms. */
+const TIDY_MS = 3_000
 const ROLES: readonly Role[] = ['client', 'server']
 
 export interface KillOptions {
@@ -121,8 +123,11 @@ class Campaign {
       for (const phase of ['online', 'offline'] as const) {
         for (const victim of ROLES) {
           if (due(victim, phase) <= 0) continue
-          if (await this.#strike(victim, phase)) options.onProgress?.(++done, total)
-          else this.#report.missed++
+          if (!(await this.#strike(victim, phase))) this.#report.missed++
+          else {
+            done++
+            options.onProgress?.(done, total)
+          }
         }
       }
     }
@@ -207,7 +212,12 @@ class Campaign {
       const damaged = (await at('ready')).filter((id) => !ready[role].has(id) && !burned[role].has(id))
       if (damaged.length > 0) this.#fail(what, `the ${role} is left with damaged packages ${damaged.join(', ')}`)
       for (const area of ['building', 'using']) {
-        const left = await at(area)
+        // A server that has just answered may still be tidying up; what a dead process left is gone since the opening.
+        let left = await at(area)
+        for (let wait = 0; left.length > 0 && wait < TIDY_MS; wait += 50) {
+          await delay(50)
+          left = await at(area)
+        }
         if (left.length > 0) this.#fail(what, `the ${role}'s ${area} holds ${left.join(', ')}`)
       }
       const used = uses.filter((line) => line.startsWith(`${role} `)).map((line) => line.split(' ')[1])

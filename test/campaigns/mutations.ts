@@ -3,11 +3,12 @@
  * other than 'internal', or, for what is a valid encoding of something else, a session that goes on.
  */
 import { inspect } from 'node:util'
+import type { Channel, Expected } from '../../core/channel/channel.ts'
 import { AdytonError } from '../../core/errors/errors.ts'
 import { HePool } from '../../core/he/pool.ts'
 import { freshSeed, prgFor } from '../../core/ring/prg.ts'
 import { Dice, mutate, type Mutated } from './mutate.ts'
-import { scripted } from './scripted.ts'
+import { scripted, type Scripted } from './scripted.ts'
 import { allStates, type State } from './states.ts'
 
 /** A run that takes longer hangs, ms. */
@@ -86,16 +87,16 @@ async function oneState(
   if (state.complete ? genuine !== undefined : !closed) fail(`the genuine frames end in ${describe(genuine)}`)
   for (let n = 0; n < mutations; n++) {
     const dice = new Dice(prgFor(Buffer.from(seed, 'hex'), `${state.name} ${n}`))
-    const { channel, excess, done } = script(state, dice)
-    const outcome = await attempt(state, channel)
-    const what = `mutation ${n} (${done()?.kind ?? 'payload rewritten'})`
+    const { outcome, excess, kind, contradiction } = await judge(state, dice)
+    const what = `mutation ${n} (${kind})`
+    if (contradiction !== undefined) fail(`${what}: ${contradiction}`)
     result.mutations++
     if (outcome === undefined) result.accepted++
     else if (outcome instanceof AdytonError && outcome.code !== 'internal') {
       result.codes[outcome.code] = (result.codes[outcome.code] ?? 0) + 1
     } else fail(`${what} ends in ${describe(outcome)}`)
     if (!(outcome instanceof AdytonError && /^(frame|peer|version)-/.test(outcome.code))) result.parsed++
-    if (excess() > 0) fail(`${what} made the session allocate ${excess()} bytes`)
+    if (excess > 0) fail(`${what} made the session allocate ${excess} bytes`)
     // A rejection that nobody handles is reported once the queue of microtasks is empty.
     if (n % 64 === 0) await new Promise((resolve) => setImmediate(resolve))
     for (const error of stray.splice(0)) fail(`${what} or one shortly before leaves a rejection: ${describe(error)}`)
@@ -104,21 +105,63 @@ async function oneState(
   return result
 }
 
-function script(state: State, dice: Dice): ReturnType<typeof scripted> {
-  const { frames, at, payloadShare, rewrite } = state
+interface Judgement {
+  /** What the session threw, undefined for nothing. */
+  readonly outcome: unknown
+  readonly excess: number
+  readonly kind: string
+  readonly contradiction?: string
+}
+
+/** Of the mutations that framing refuses, one in this many also runs in a session that is slow. */
+const TRIED = 16
+
+/** Runs one mutation: in the session, or where that is slow, first against what the session would ask for. */
+async function judge(state: State, dice: Dice): Promise<Judgement> {
+  const { frames, at, payloadShare, rewrite, expected } = state
   if (at === undefined) {
     state.before?.(dice)
-    return scripted(frames)
+    const { channel, excess } = scripted(frames)
+    return { outcome: await attempt(state, channel), excess: excess(), kind: 'payload rewritten' }
   }
   let made: Mutated | undefined
-  return scripted(frames, {
-    at,
-    make: (frame, next) => (made ??= mutate(frame, at, dice, next, payloadShare, rewrite)),
-  })
+  const tampered = (): Scripted =>
+    scripted(frames, {
+      at,
+      make: (frame, next) => (made ??= mutate(frame, at, dice, next, payloadShare, rewrite)),
+    })
+  const kindOf = (): string => made?.kind ?? 'not reached'
+  let framing: AdytonError | undefined
+  if (expected !== undefined) {
+    const { channel, excess } = tampered()
+    const refused = await attempt({ run: () => receiveAll(channel, expected) }, channel)
+    if (refused !== undefined && !(refused instanceof AdytonError)) {
+      return { outcome: refused, excess: excess(), kind: kindOf() }
+    }
+    framing = refused
+    if (framing !== undefined && dice.below(TRIED) > 0) return { outcome: framing, excess: excess(), kind: kindOf() }
+  }
+  const { channel, excess } = tampered()
+  const outcome = await attempt(state, channel)
+  const judged = { outcome, excess: excess(), kind: kindOf() }
+  if (framing === undefined || outcome instanceof AdytonError || endsEarly(framing)) return judged
+  return {
+    ...judged,
+    contradiction: `the framing refuses with ${framing.code}, the session ends in ${describe(outcome)}`,
+  }
+}
+
+/** A server takes a client that leaves before it asks for anything else for one that is done. */
+function endsEarly(error: AdytonError): boolean {
+  return error.code === 'peer-closed'
+}
+
+async function receiveAll(channel: Channel, expected: readonly Expected[]): Promise<void> {
+  for (const one of expected) await channel.receive(one)
 }
 
 /** Undefined when the session is content; otherwise what it threw, or an error for a hang. */
-async function attempt(state: State, channel: Parameters<State['run']>[0]): Promise<unknown> {
+async function attempt(state: Pick<State, 'run'>, channel: Channel): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined
   const hang = new Promise<unknown>((resolve) => {
     timer = setTimeout(() => resolve(new Error(`a hang: nothing for ${HANG_MS / 1000} s`)), HANG_MS)

@@ -4,6 +4,7 @@
  * for each party (both run in one process here, and whose turn it is depends on timing).
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type * as nodeCrypto from 'node:crypto'
 import { createCipheriv, createHash, type Cipheriv } from 'node:crypto'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { architecture } from '../../core/architectures/index.ts'
@@ -17,7 +18,7 @@ import { lowered, noise, startParties } from '../fixtures/parties.ts'
 const party = vi.hoisted(() => ({ bytes: (count: number): Buffer => Buffer.alloc(count) }))
 
 vi.mock('node:crypto', async (original) => {
-  const real = await original<typeof import('node:crypto')>()
+  const real = await original<typeof nodeCrypto>()
   return { ...real, randomBytes: (count: number) => party.bytes(count) }
 })
 
