@@ -2,8 +2,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { partBatches } from '../../training/trainer/batches.ts'
 import type { BatchSource } from '../../training/trainer/batches.ts'
-import { openDataset, type Dataset, type Part } from '../../datasets/dataset.ts'
-import { readImages } from '../../datasets/part.ts'
+import { openDataset, type Dataset } from '../../datasets/dataset.ts'
 import { Draws, identity, type Seed } from '../../datasets/random.ts'
 import { AdytonError } from '../../errors/errors.ts'
 import { readSafetensors, writeSafetensors } from '../../formats/safetensors.ts'
@@ -13,6 +12,7 @@ import type { Graph, Tensors } from '../../network/graph.ts'
 import type { Calibration } from '../../network/lower/calibrate.ts'
 import { calibrateNetwork } from '../../network/lower/lower.ts'
 import { loadEngine, type Engine } from '../../training/engine/index.ts'
+import { networkImages } from '../network-images.ts'
 import type { OperationContext } from '../operation.ts'
 
 /** Training images by which a trained model is calibrated for lowering. */
@@ -101,27 +101,16 @@ export function checkFits(dataset: Dataset, graph: Graph, classes: number): void
   )
 }
 
-/** Preprocessed images of a part in the order of core/network, [channels][height][width]. */
-export async function networkImages(dataset: Dataset, part: Part, records: ArrayLike<number>): Promise<Float32Array[]> {
-  const bytes = await readImages(part, records)
-  const { mean, std } = dataset.normalisation
-  const [channels, height, width] = part.shape
-  const plane = height * width
-  const length = channels * plane
-  return Array.from({ length: records.length }, (_, i) =>
-    Float32Array.from(bytes.subarray(i * length, (i + 1) * length), (byte, j) => {
-      const channel = Math.floor(j / plane)
-      return (byte / 255 - mean[channel]) / std[channel]
-    }),
-  )
-}
-
 /** Ranges of a trained network on training images, drawn by seed. */
 export async function calibrateOn(dataset: Dataset, graph: Graph, tensors: Tensors): Promise<Calibration> {
   const { train } = dataset.parts
   const records = identity(train.count)
   new Draws(0, 'calibration images').shuffle(records)
-  return calibrateNetwork(graph, tensors, await networkImages(dataset, train, records.subarray(0, CALIBRATION_IMAGES)))
+  return calibrateNetwork(
+    graph,
+    tensors,
+    await networkImages(train, records.subarray(0, CALIBRATION_IMAGES), dataset.normalisation),
+  )
 }
 
 /** What the card of a trained model says of its data. */

@@ -4,7 +4,8 @@
 import { availableParallelism } from 'node:os'
 import * as v from 'valibot'
 import { imageToDigit, imageToTensor } from '../../datasets/image.ts'
-import { loadMnist, MNIST_PIXELS } from '../../datasets/mnist.ts'
+import { openDataset } from '../../datasets/dataset.ts'
+import { MNIST_PIXELS } from '../../datasets/mnist.ts'
 import { AdytonError } from '../../errors/errors.ts'
 import { KERNEL_CHOICES, loadKernels, type Kernels } from '../../kernels/index.ts'
 import type { KindTimes } from '../../ledger/report.ts'
@@ -13,6 +14,7 @@ import { argmax, dequantise, fixedRunner, quantiseInput } from '../../network/fi
 import { floatRunner } from '../../network/float.ts'
 import type { LoweredModel, RevealStep } from '../../network/plan.ts'
 import { simulate } from '../../protocol/simulator.ts'
+import { networkImages } from '../network-images.ts'
 import { LocalRun, type LocalInference, type LocalRunOptions } from '../local-run.ts'
 import type { Operation, OperationContext } from '../operation.ts'
 import {
@@ -117,7 +119,7 @@ export const infer: Operation<InferInput, InferResult> = {
 async function runInfer(input: InferInput, context: OperationContext): Promise<InferResult> {
   context.onProgress({ text: 'loading the network' })
   const network = await loadNetwork(input.source)
-  const images = await loadImages(input, network)
+  const images = await loadImages(input, network, context)
   const kernels = loadKernels({ warn: context.onNotice })
   context.onProgress({ text: 'lowering the network to the ring' })
   const lowered = lowerNetwork(network, { reveal: input.reveal })
@@ -245,12 +247,12 @@ function verify(kernels: Kernels, lowered: LoweredModel, images: Images, results
   })
 }
 
-async function loadImages(input: InferInput, network: LoadedNetwork): Promise<Images> {
+async function loadImages(input: InferInput, network: LoadedNetwork, context: OperationContext): Promise<Images> {
   if (input.picture !== undefined && input.dataset !== undefined) {
     throw new AdytonError('usage', 'give either a picture or a dataset, not both')
   }
   if (input.picture !== undefined) return { floats: [await loadPicture(input.picture, network)], labels: [null] }
-  if (input.dataset !== undefined) return loadDataset(input.dataset, network)
+  if (input.dataset !== undefined) return await loadDataset(input.dataset, network, context)
   return { floats: noiseImages(network, 1), labels: [null] }
 }
 
@@ -278,30 +280,30 @@ function normalise(
   return pixels.map((x) => (x - mean[0]) / std[0])
 }
 
-function loadDataset(dataset: NonNullable<InferInput['dataset']>, network: LoadedNetwork): Images {
-  const mnist = loadMnist(dataset.folder, dataset.split)
-  if (network.inputShape.join() !== mnist.shape.join()) {
-    throw new AdytonError(
-      'model-invalid',
-      `${network.name} takes images of ${network.inputShape.join('x')}, the dataset has ${mnist.shape.join('x')}`,
-    )
-  }
-  const end = dataset.from + dataset.count
-  if (end > mnist.count) {
+async function loadDataset(
+  input: NonNullable<InferInput['dataset']>,
+  network: LoadedNetwork,
+  context: OperationContext,
+): Promise<Images> {
+  const dataset = await openDataset(input.folder)
+  for (const notice of dataset.notices) context.onNotice(notice)
+  if (network.inputShape.join() !== dataset.shape.join()) {
     throw new AdytonError(
       'usage',
-      `the ${dataset.split} part of ${dataset.folder} has ${mnist.count} images, not ${end}`,
-      {
-        advice: 'Ask for fewer images, or start earlier.',
-      },
+      `${network.name} takes images of ${network.inputShape.join('x')}, ${dataset.name} has ${dataset.shape.join('x')}`,
+      { advice: 'Choose another data set or another model.' },
     )
   }
-  const floats: Float32Array[] = []
-  for (let i = dataset.from; i < end; i++) {
-    const pixels = Float32Array.from(mnist.images.subarray(i * MNIST_PIXELS, (i + 1) * MNIST_PIXELS), (p) => p / 255)
-    floats.push(normalise(pixels, network.preprocessing))
+  const part = dataset.parts[input.split]
+  const end = input.from + input.count
+  if (end > part.count) {
+    throw new AdytonError('usage', `the ${input.split} part of ${dataset.name} has ${part.count} images, not ${end}`, {
+      advice: 'Ask for fewer images, or start earlier.',
+    })
   }
-  return { floats, labels: [...mnist.labels.subarray(dataset.from, end)] }
+  const records = Uint32Array.from({ length: input.count }, (_, i) => input.from + i)
+  const floats = await networkImages(part, records, network.preprocessing)
+  return { floats, labels: [...part.labels.subarray(input.from, end)] }
 }
 
 /** Kinds in the order of every table. */
