@@ -12,7 +12,8 @@ import { checkTensors } from '../../core/network/tensors.ts'
 import type { Engine } from '../../core/training/engine/index.ts'
 import { TrainableModel } from '../../core/training/model/model.ts'
 import { imagesToTf } from '../../core/training/model/layout.ts'
-import { solvedToy, storageIn, surroundings, TOY, USEFUL } from '../fixtures/linearize-toy.ts'
+import { failing } from '../fixtures/errors.ts'
+import { solvedToy, storageIn, surroundings, TOY, toyBatches, USEFUL } from '../fixtures/linearize-toy.ts'
 
 let engine: Engine
 beforeAll(async () => {
@@ -137,7 +138,7 @@ describe('budgets', () => {
 
   test('epochs that do not suffice are an error, or the final step meets the budget', async () => {
     const short = { ...SPEC.sparsify, epochs: 1 }
-    await expect(run({ sparsify: short })).rejects.toMatchObject({ code: 'usage', message: /32 ReLUs are left/ })
+    await expect(run({ sparsify: short })).rejects.toThrow(failing('usage', /32 ReLUs are left/))
     const result = await run({ sparsify: short, final: 'largest', finetune: false })
     expect(result).toMatchObject({ reached: false, relus: { before: 32, threshold: 32, kept: 4 } })
   })
@@ -175,6 +176,15 @@ describe('variants', () => {
     expect(result.network).toBeUndefined()
     expect(keptIndices(result)).toEqual(USEFUL)
     expect(result.accuracy).toBeGreaterThan(0.9)
+  })
+
+  test('zero-out of every ReLU leaves a constant answer', async () => {
+    const result = await run({ removed: 'zero', budget: 0, final: 'largest', finetune: false })
+    let ones = 0
+    const images = toyBatches('test', 4, 64).open({ epoch: 0, step: 0 })
+    for (let step = 0; step < 4; step++) for (const label of (await images.next()).value?.labels ?? []) ones += label
+    // The share of one of the two labels, whichever the bias prefers.
+    expect([ones / 256, 1 - ones / 256]).toContain(result.accuracy)
   })
 
   test('from scratch, distilled by the trained network', async () => {
@@ -230,6 +240,18 @@ describe('stopping and going on', () => {
     )
     expect(seen[0]).toBe(`${phase} ${epoch + 1}`)
     expect(bytes(resumed)).toEqual(bytes(whole))
+  })
+
+  test('with another budget, coefficient or network it is refused', async () => {
+    const storage = storageIn(folder(), true)
+    await run({ finetune: false }, { storage })
+    for (const spec of [{ budget: 5 }, { lambda: 0.003 }, { final: 'largest' as const }]) {
+      const changed = run({ finetune: false, ...spec }, { storage })
+      await expect(changed).rejects.toThrow(failing('checkpoint-mismatch', /SNL was begun with/))
+    }
+    const { graph, tensors } = solvedToy()
+    const other = { graph, tensors: new Map(tensors).set('fc.bias', { shape: [2], data: Float32Array.of(0, 1) }) }
+    await expect(run({ finetune: false }, { storage, network: other })).rejects.toThrow(/SNL was begun with/)
   })
 
   test('another seed is another run', async () => {

@@ -32,7 +32,7 @@ function silenced(graph: Graph, tensors: Tensors, dropped: (group: string, chann
       const shape = shapes.get(node.inputs[0]) ?? []
       const data = Float32Array.from(out.get(`${id}.weight`)?.data ?? [])
       // The input that a weight multiplies: of a convolution its channel, of a dense layer after flatten a pixel.
-      const inputs = node.op === 'dense' ? shape[0] : shape[0]
+      const [inputs] = shape
       const taps = node.op === 'conv2d' ? node.kernel[0] * node.kernel[1] : 1
       for (let i = 0; i < data.length; i++) {
         const input = Math.floor(i / taps) % inputs

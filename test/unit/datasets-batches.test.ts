@@ -10,6 +10,7 @@ import { openDataset, type Part } from '../../core/datasets/dataset.ts'
 import { holdOut, readImages } from '../../core/datasets/part.ts'
 import { Draws } from '../../core/datasets/random.ts'
 import { rejection, writeCifar10 } from './datasets-helpers.ts'
+import { failing } from '../fixtures/errors.ts'
 
 const root = mkdtempSync(path.join(tmpdir(), 'adyton-batches-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -150,7 +151,7 @@ describe('batches', () => {
     expect((await stream.next()).value?.count).toBe(5)
     await stream.next()
     const error = await rejection(stream.next())
-    expect(error).toMatchObject({ code: 'file-corrupt', message: /data_batch_4\.bin: ends in record 1/ })
+    expect(error).toEqual(failing('file-corrupt', /data_batch_4\.bin: ends in record 1/))
     expect(await rejection(stream.next())).toBe(error)
   })
 

@@ -17,6 +17,7 @@ import {
   writeCifar100,
   writeTinyImageNet,
 } from './datasets-helpers.ts'
+import { failing } from '../fixtures/errors.ts'
 
 const root = mkdtempSync(path.join(tmpdir(), 'adyton-datasets-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -93,10 +94,7 @@ describe('CIFAR-10', () => {
     truncateSync(path.join(folder, 'data_batch_5.bin'), 3073)
     expect((await rejection(readImages(parts.train))).message).toMatch(/data_batch_5\.bin: ends in record 1/)
     rmSync(path.join(folder, 'test_batch.bin'))
-    expect(await rejection(openDataset(folder))).toMatchObject({
-      code: 'file-not-found',
-      message: /no test_batch\.bin/,
-    })
+    expect(await rejection(openDataset(folder))).toEqual(failing('file-not-found', /no test_batch\.bin/))
   })
 
   test('refuses a wrong number of class names', async () => {
@@ -185,7 +183,7 @@ describe('Tiny ImageNet', () => {
     const first = 'train/n01443537/images/n01443537_0.JPEG'
     truncateSync(path.join(folder, first), statSync(path.join(folder, first)).size - 10)
     const cut = await rejection(readImages(parts.train))
-    expect(cut).toMatchObject({ code: 'file-corrupt', message: /n01443537_0\.JPEG: cannot be decoded/ })
+    expect(cut).toEqual(failing('file-corrupt', /n01443537_0\.JPEG: cannot be decoded/))
     await picture(path.join(folder, first), 32, [1, 2, 3])
     const { message } = await rejection(readImages(parts.train))
     expect(message).toMatch(/n01443537_0\.JPEG: is 32 x 32, expected 64 x 64/)
