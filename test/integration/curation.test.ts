@@ -1,0 +1,76 @@
+/** The curator's commands one after another, on generated pictures: train, linearise, evaluate, run privately. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { adyton } from '../fixtures/command.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'adyton-curation-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const full = join(folder, 'full')
+const small = join(folder, 'small')
+
+describe('from nothing to a private inference', () => {
+  test('train writes a model that it measured, and going on with a finished job changes nothing', async () => {
+    const args = ['train', '--arch', 'lenet-tiny', '--dataset', 'generated', '--out', full, '--epochs', '1', '--json']
+    const first = await adyton(...args)
+    expect(first.stderr).toContain('train epoch 1 of 1')
+    expect(first.code).toBe(0)
+    const result = JSON.parse(first.stdout) as { accuracy: number; images: number; relus: number }
+    expect(result.accuracy).toBeGreaterThan(0.05)
+    const weights = readFileSync(join(full, 'weights.safetensors'))
+    const again = await adyton(...args)
+    expect(JSON.parse(again.stdout)).toMatchObject({ accuracy: result.accuracy, relus: result.relus })
+    expect(readFileSync(join(full, 'weights.safetensors')).equals(weights)).toBe(true)
+  })
+
+  test('linearize keeps exactly the budget and writes the recipe beside the model', async () => {
+    const args = ['--method', 'random', '--budget', '500', '--finetune', '1', '--out', small, '--json']
+    const { code, stdout } = await adyton('linearize', '--model', full, '--dataset', 'generated', ...args)
+    expect(code).toBe(0)
+    const result = JSON.parse(stdout) as { relus: { before: number; after: number } }
+    expect(result.relus.after).toBe(500)
+    expect(result.relus.before).toBeGreaterThan(500)
+    expect(JSON.parse(readFileSync(join(small, 'recipe.json'), 'utf8'))).toMatchObject({ name: 'random to 500 ReLUs' })
+    expect(existsSync(join(small, 'relus.svg'))).toBe(true)
+  })
+
+  test('evaluate measures what the card says, and the model runs privately as in the clear', async () => {
+    const measured = await adyton('evaluate', '--model', small, '--dataset', 'generated', '--json')
+    const { accuracy, relus } = JSON.parse(measured.stdout) as { accuracy: number; relus: number }
+    const card = JSON.parse(readFileSync(join(small, 'card.json'), 'utf8')) as { accuracy: { top1: number } }
+    expect(accuracy).toBe(card.accuracy.top1)
+    expect(relus).toBe(500)
+    const data = ['--dataset', 'generated', '--count', '2', '--verify', '--json']
+    const inferred = await adyton('infer', '--model', small, ...data)
+    expect(inferred.code).toBe(0)
+    expect(JSON.parse(inferred.stdout)).toMatchObject({ images: 2, verified: true, relus: 500 })
+  })
+
+  test('a sweep gives a front and keeps its points', async () => {
+    const file = join(folder, 'sweep.json')
+    const steps = [
+      { step: 'random-masks', budget: 'sweep' },
+      { step: 'finetune', epochs: 1, loss: { kind: 'cross-entropy' } },
+    ]
+    const recipe = { version: 1, name: 'random', batches: { size: 256 }, steps }
+    writeFileSync(file, JSON.stringify({ version: 1, name: 'random', budgets: [200, 900], recipe }))
+    const args = ['--model', full, '--dataset', 'generated', '--sweep', file, '--out', join(folder, 'front'), '--json']
+    const { code, stdout } = await adyton('sweep', ...args)
+    expect(code).toBe(0)
+    const { rows } = JSON.parse(stdout) as { rows: { budget: number; relus: number }[] }
+    expect(rows.map((row) => row.relus)).toEqual([200, 900])
+    expect(existsSync(join(folder, 'front', 'pareto.svg'))).toBe(true)
+  })
+})
+
+test.each([
+  [['linearize', '--model', 'digits', '--dataset', 'generated', '--out', join(folder, 'x')], /budget/],
+  [['train', '--arch', 'lenet-tiny', '--dataset', folder, '--out', join(folder, 'y')], /no data set/],
+  [['evaluate', '--model', 'digits', '--dataset', 'generated'], /takes 1x28x28/],
+])('%j fails in words', async (args, words) => {
+  const { code, stderr } = await adyton(...args)
+  expect(code).not.toBe(0)
+  expect(stderr).toMatch(words)
+  expect(stderr).not.toContain('[internal]')
+})
