@@ -17,7 +17,7 @@ test('a killed party leaves stores that open, no package is used twice, and the 
   expect(report.slowestReport).toBeLessThan(5_000)
   // Each kill was followed by an inference that gave the right answer.
   expect(report.answered).toBeGreaterThanOrEqual(8)
-}, 240_000)
+}, 600_000)
 
 test.each(['client', 'server'] as const)(
   'a local run whose %s process is killed ends with an error',
@@ -78,4 +78,4 @@ test('a package that only the client has is refused by name, and one that it use
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
-})
+}, 300_000)

@@ -23,10 +23,10 @@ test('a mutated frame in any state is a typed error or a valid encoding of somet
       `${name}: refusals`,
     ).toBeGreaterThan(MUTATIONS / 20)
   }
-}, 300_000)
+}, 600_000)
 
 test('whole sessions with a mutated frame end at both parties, with a typed error or an answer', async () => {
   const report = await runSessions(8)
   expect(report.failures, `seed ${report.seed}`).toEqual([])
   expect(report.sessions).toBe(8)
-}, 300_000)
+}, 600_000)

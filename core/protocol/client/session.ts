@@ -4,6 +4,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Channel } from '../../channel/channel.ts'
 import { MESSAGES } from '../../channel/messages.ts'
+import { AdytonError } from '../../errors/errors.ts'
 import { checkParameters } from '../../he/parameters.ts'
 import type { HePool } from '../../he/pool.ts'
 import { checkTiling } from '../../he/tiling.ts'
@@ -152,7 +153,21 @@ export class ClientSession {
 
 /** What a server may not choose freely: HE security and tilings that this program can encode. */
 export function checkHe(plan: Plan): void {
-  for (const parameters of plan.he) checkParameters(parameters)
+  for (const parameters of plan.he) {
+    try {
+      checkParameters(parameters)
+    } catch (cause) {
+      if (!(cause instanceof AdytonError)) throw cause
+      throw new AdytonError(
+        'parameter-mismatch',
+        `the server asks for what this program does not use: ${cause.message}`,
+        {
+          advice: 'Install the same release on both machines.',
+          cause,
+        },
+      )
+    }
+  }
   for (const step of plan.steps) {
     if (step.op === 'linear') checkTiling(step.geometry, step.tiling, heOf(plan, step).polyDegree)
   }
