@@ -138,6 +138,9 @@ const SHARED_CODES: ReadonlySet<string> = new Set<ErrorCode>([
   'version-mismatch',
   'model-mismatch',
   'parameter-mismatch',
+  'package-used',
+  'package-missing',
+  'limit-reached',
 ])
 
 /** The error that an abort frame's payload stands for. The peer's words are untrusted text: shown, never obeyed. */

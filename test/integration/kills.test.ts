@@ -67,11 +67,11 @@ test('a package that only the client has is refused by name, and one that it use
     // The connection lives on: what follows is refused by the server.
     const reader = await first.stores.server.take(burned)
     await reader.close()
-    await expect(first.client.infer(burned, image)).rejects.toThrow(/package-used/)
+    await expect(first.client.infer(burned, image)).rejects.toMatchObject({ code: 'package-used' })
     await first.close()
     rmSync(join(folder, 'server', 'ready', missing), { recursive: true })
     const second = await startParties(model, options)
-    await expect(second.client.infer(missing, image)).rejects.toThrow(/package-missing/)
+    await expect(second.client.infer(missing, image)).rejects.toMatchObject({ code: 'package-missing' })
     // Refused or not, the client sent a request for it: it is used up.
     await expect(second.stores.client.take(missing)).rejects.toMatchObject({ code: 'package-used' })
     await second.close()

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { architecture } from '../../core/architectures/index.ts'
 import type { Channel, Frame } from '../../core/channel/channel.ts'
 import { MESSAGES } from '../../core/channel/messages.ts'
+import { AdytonError } from '../../core/errors/errors.ts'
 import type { LoweredModel } from '../../core/network/plan.ts'
 import { randomTensors } from '../../core/network/tensors.ts'
 import { prgFor } from '../../core/ring/prg.ts'
@@ -80,4 +81,19 @@ test.each<[string, string, LoweredModel, PartyOptions]>([
   const { client, server } = await refusals(offered, options)
   expect(client).toMatchObject({ code })
   expect(server).toMatchObject({ code })
+})
+
+test('a client that has had its share is told so', async () => {
+  let left = 1
+  const parties = await startParties(model, {
+    admit: () => {
+      if (left-- === 0) throw new AdytonError('limit-reached', 'enough for now')
+    },
+  })
+  try {
+    await parties.client.prepare()
+    await expect(parties.client.prepare()).rejects.toMatchObject({ code: 'limit-reached' })
+  } finally {
+    await parties.close()
+  }
 })

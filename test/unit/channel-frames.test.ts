@@ -89,12 +89,13 @@ describe('frame header', () => {
 
 describe('abort', () => {
   test('carries the code and the message', () => {
-    const error = decodeAbort(encodeAbort('package-used', 'package 12 was used'))
+    const error = decodeAbort(encodeAbort('cancelled', 'package 12 was used'))
     expect(error.code).toBe('peer-aborted')
-    expect(error.message).toBe('the peer ended the session: package 12 was used (package-used)')
+    expect(error.message).toBe('the peer ended the session: package 12 was used (cancelled)')
   })
 
   test('keeps codes that mean the same on both sides', () => {
+    expect(decodeAbort(encodeAbort('package-used', 'package 12 was used')).code).toBe('package-used')
     expect(decodeAbort(encodeAbort('model-mismatch', 'another model')).code).toBe('model-mismatch')
     expect(decodeAbort(encodeAbort('internal', 'oops')).code).toBe('peer-aborted')
   })

@@ -116,8 +116,8 @@ describe('a channel', () => {
     const [left, right] = memoryChannels({ capacity: 100 })
     await right.send(frame(bytes(20)))
     const sending = left.send(frame(bytes(1000)))
-    const failed = expect(sending).rejects.toThrow('the peer ended the session: no more (package-used)')
-    await right.abort('package-used', 'no more')
+    const failed = expect(sending).rejects.toThrow('the peer ended the session: no more (cancelled)')
+    await right.abort('cancelled', 'no more')
     await failed
   })
 

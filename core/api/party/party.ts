@@ -33,7 +33,7 @@ export class Party<C extends { readonly do: string }> {
     })
     child.on('exit', (code, signal) => {
       const how = signal === null ? `with exit code ${code}` : `by ${signal}`
-      this.#gone ??= new AdytonError('internal', `the ${role} process ended ${how}`)
+      this.#gone ??= new AdytonError('peer-closed', `the ${role} process ended ${how}`)
       for (const waiting of this.#waiting.values()) waiting.reject(this.#gone)
       this.#waiting.clear()
       // Who waits for an event of this process, and not for an answer, must not wait for ever.
