@@ -28,7 +28,6 @@ export const ERROR_CODES = [
   'package-used',
   'package-missing',
   'package-corrupt',
-  'store-locked',
   'store-failed',
   'limit-reached',
   'training-diverged',
