@@ -44,7 +44,7 @@ export function locateAddons(): { candidates: Candidate[]; missing: string[] } {
   } else if (!existsSync(manifest.library)) {
     missing.push(`the library that the addon was built with is gone: ${manifest.library} (npm run engine:setup)`)
   } else {
-    candidates.push({ folder: packageFolder(built), addon, origin: `built by engine:setup in ${built}` })
+    candidates.push({ folder: packageFolder(built), addon, origin: 'built by engine:setup' })
   }
   for (const name of [`${TFJS_NODE}-gpu`, TFJS_NODE]) {
     const folder = installedFolder(name)
@@ -54,7 +54,7 @@ export function locateAddons(): { candidates: Candidate[]; missing: string[] } {
     }
     const installed = installedAddon(folder)
     if (installed === undefined) missing.push(`${name} is installed without its compiled addon`)
-    else candidates.push({ folder, addon: installed, origin: `${name} in ${folder}` })
+    else candidates.push({ folder, addon: installed, origin: name })
   }
   return { candidates, missing }
 }
