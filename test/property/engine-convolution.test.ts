@@ -69,7 +69,26 @@ describe.each(ENGINE_NAMES)('%s', (name) => {
           expect(Math.abs(dot(kernel.data, dw.dataSync()) - inW)).toBeLessThan(tolerance)
         })
       }),
-      { numRuns: 60 },
+      {
+        numRuns: 60,
+        // Windows that see nothing but padding.
+        examples: [
+          [
+            {
+              images: 1,
+              inputs: 1,
+              outputs: 1,
+              height: 1,
+              width: 1,
+              rows: 2,
+              columns: 1,
+              stride: 3,
+              padding: [3, 0, 0, 0],
+              seed: 0,
+            },
+          ],
+        ],
+      },
     )
   })
 })

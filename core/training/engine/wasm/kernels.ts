@@ -5,7 +5,6 @@
 import type { KernelConfig, NamedAttrMap, Tensor4D } from '@tensorflow/tfjs-core'
 import type { TensorFlow } from '../types.ts'
 
-type Conv2DInfo = ReturnType<TensorFlow['backend_util']['computeConv2DInfo']>
 type Kernel = (tf: TensorFlow, inputs: Readonly<Record<string, Tensor4D>>, attrs: NamedAttrMap) => Tensor4D
 
 function geometry(tf: TensorFlow, inputShape: readonly number[], attrs: NamedAttrMap, filter: readonly number[]) {
@@ -30,33 +29,31 @@ const filterGradient: Kernel = (tf, { x, dy }, attrs) => {
   const columns = info.filterWidth
   const images = tf.transpose(x, [3, 1, 2, 0])
   const kernel = tf.transpose(dy, [1, 2, 0, 3])
-  // The last rows and columns that the stride never reached would give rows of the gradient that do not exist.
+  // What the windows cover; the last rows and columns that the stride never reached would give rows of the gradient
+  // that do not exist.
   const bottom = (info.outHeight - 1) * info.strideHeight + rows - info.inHeight - info.padInfo.top
   const right = (info.outWidth - 1) * info.strideWidth + columns - info.inWidth - info.padInfo.left
-  const fitted = tf.slice(
-    images,
-    [0, 0, 0, 0],
-    [-1, info.inHeight + Math.min(bottom, 0), info.inWidth + Math.min(right, 0), -1],
-  )
-  const gradient = convolve(tf, fitted, kernel, info, [
-    info.padInfo.top,
-    Math.max(bottom, 0),
-    info.padInfo.left,
-    Math.max(right, 0),
-  ])
+  const fitted = reframe(tf, images, [info.padInfo.top, bottom, info.padInfo.left, right])
+  // tf.conv2d would refuse a dilation with explicit padding, so there is none here.
+  const gradient = tf.conv2d(fitted, kernel, 1, 'valid', 'NHWC', [info.strideHeight, info.strideWidth])
   return tf.transpose(gradient, [1, 2, 0, 3])
 }
 
-/** A convolution of stride 1, dilated by the stride of `info`. tf.conv2d would refuse a dilation with explicit padding. */
-function convolve(tf: TensorFlow, x: Tensor4D, kernel: Tensor4D, info: Conv2DInfo, sides: readonly number[]): Tensor4D {
-  const [top, bottom, left, right] = sides
-  const padded = tf.pad4d(x, [
-    [0, 0],
-    [top, bottom],
-    [left, right],
-    [0, 0],
-  ])
-  return tf.conv2d(padded, kernel, 1, 'valid', 'NHWC', [info.strideHeight, info.strideWidth])
+/** Adds rows and columns of zeros, or takes them away where a side is negative: more than x has, if others add them. */
+function reframe(tf: TensorFlow, x: Tensor4D, [top, bottom, left, right]: readonly number[]): Tensor4D {
+  const grow = [top, bottom, left, right].map((side) => Math.max(side, 0))
+  const padded = grow.some((side) => side > 0)
+    ? tf.pad4d(x, [
+        [0, 0],
+        [grow[0], grow[1]],
+        [grow[2], grow[3]],
+        [0, 0],
+      ])
+    : x
+  const height = x.shape[1] + top + bottom
+  const width = x.shape[2] + left + right
+  if (height === padded.shape[1] && width === padded.shape[2]) return padded
+  return tf.slice(padded, [0, grow[0] - top, grow[2] - left, 0], [-1, height, width, -1])
 }
 
 /** dX is dY, spread by the stride, convolved with the kernel turned by half a turn, inputs and outputs exchanged. */
@@ -69,23 +66,7 @@ const inputGradient: Kernel = (tf, { dy, filter }, attrs) => {
   const left = info.filterWidth - 1 - info.padInfo.left
   const bottom = info.inHeight + info.padInfo.top - spread.shape[1]
   const right = info.inWidth + info.padInfo.left - spread.shape[2]
-  const cut = tf.slice(
-    spread,
-    [0, Math.max(-top, 0), Math.max(-left, 0), 0],
-    [
-      -1,
-      spread.shape[1] - Math.max(-top, 0) - Math.max(-bottom, 0),
-      spread.shape[2] - Math.max(-left, 0) - Math.max(-right, 0),
-      -1,
-    ],
-  )
-  const padded = tf.pad4d(cut, [
-    [0, 0],
-    [Math.max(top, 0), Math.max(bottom, 0)],
-    [Math.max(left, 0), Math.max(right, 0)],
-    [0, 0],
-  ])
-  return tf.conv2d(padded, turned, 1, 'valid')
+  return tf.conv2d(reframe(tf, spread, [top, bottom, left, right]), turned, 1, 'valid')
 }
 
 /** Puts stride - 1 zeros between rows and columns. */
