@@ -24,8 +24,8 @@ export interface Normalisation {
   readonly mean: readonly number[]
   /** Above 0. */
   readonly std: readonly number[]
-  /** Whether they are the customary figures of this data set or were computed from its training images. */
-  readonly source: 'published' | 'measured'
+  /** The customary figures of this data set, computed from its training images, or what a model was trained with. */
+  readonly source: 'published' | 'measured' | 'model'
 }
 
 /** Plain data, so that it can be sent to a worker. `readImages` of part.ts and openBatches of batches.ts read it. */

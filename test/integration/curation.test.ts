@@ -1,5 +1,5 @@
 /** The curator's commands one after another, on generated pictures: train, linearise, evaluate, run privately. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -45,6 +45,29 @@ describe('from nothing to a private inference', () => {
     const inferred = await adyton('infer', '--model', small, ...data)
     expect(inferred.code).toBe(0)
     expect(JSON.parse(inferred.stdout)).toMatchObject({ images: 2, verified: true, relus: 500 })
+  })
+
+  test('a model is trained on with the normalisation of its own card', async () => {
+    const shifted = join(folder, 'shifted')
+    cpSync(full, shifted, { recursive: true, filter: (path) => !path.endsWith('job') })
+    const card = JSON.parse(readFileSync(join(full, 'card.json'), 'utf8')) as Record<string, unknown>
+    const preprocessing = { mean: [1.5, 0, 0.5], std: [0.2, 1, 2], invert: false }
+    writeFileSync(join(shifted, 'card.json'), JSON.stringify({ ...card, preprocessing }))
+    const recipe = join(folder, 'still.json')
+    const steps = [{ step: 'finetune', epochs: 1, schedule: { kind: 'constant', rate: 1e-12 } }]
+    writeFileSync(recipe, JSON.stringify({ version: 1, name: 'stands still', steps }))
+    const accuracyOf = async (model: string): Promise<number> => {
+      const { stdout } = await adyton('evaluate', '--model', model, '--dataset', 'generated', '--json')
+      return (JSON.parse(stdout) as { accuracy: number }).accuracy
+    }
+    const still = join(folder, 'still')
+    const made = ['--model', shifted, '--dataset', 'generated', '--recipe', recipe, '--out', still, '--json']
+    const { code, stdout, stderr } = await adyton('linearize', ...made)
+    expect(code, stderr).toBe(0)
+    const { accuracy } = JSON.parse(stdout) as { accuracy: { after: number } }
+    // The card of the new model says how evaluate normalises: both must mean the same images.
+    expect(accuracy.after).toBe(await accuracyOf(still))
+    expect(JSON.parse(readFileSync(join(still, 'card.json'), 'utf8'))).toMatchObject({ preprocessing })
   })
 
   test('a sweep gives a front and keeps its points', async () => {

@@ -14,6 +14,7 @@ import { calibrateNetwork } from '../../network/lower/lower.ts'
 import { loadEngine, type Engine } from '../../training/engine/index.ts'
 import { networkImages } from '../network-images.ts'
 import type { OperationContext } from '../operation.ts'
+import type { LoadedNetwork } from '../source.ts'
 
 /** Training images by which a trained model is calibrated for lowering. */
 const CALIBRATION_IMAGES = 256
@@ -27,13 +28,16 @@ export interface Setting {
 export interface SettingOptions {
   readonly dataset: string
   readonly batch: number
-  /** Epochs of the longest phase, for the estimate. */
+  /** A model that goes in: images are normalised as its card says, and not as is customary for the data set. */
+  readonly network?: LoadedNetwork
   readonly context: OperationContext
 }
 
 /** Loads the engine and the data set. The caller disposes the engine. */
-export async function openSetting({ dataset: path, batch, context }: SettingOptions): Promise<Setting> {
-  const dataset = await openDataset(path)
+export async function openSetting({ dataset: path, batch, network, context }: SettingOptions): Promise<Setting> {
+  const opened = await openDataset(path)
+  if (network !== undefined) checkFits(opened, network.graph, network.classNames.length)
+  const dataset = !network?.card ? opened : { ...opened, normalisation: ofModel(network) }
   for (const notice of dataset.notices) context.onNotice(notice)
   const engine = await loadEngine()
   context.onNotice(`engine: ${engine.description}`)
@@ -76,6 +80,10 @@ export async function openSetting({ dataset: path, batch, context }: SettingOpti
   }
 }
 
+function ofModel({ preprocessing: { mean, std } }: LoadedNetwork): Dataset['normalisation'] {
+  return { mean, std, source: 'model' }
+}
+
 /** Checkpoints in a folder of their own, made when there is none; a job that was stopped goes on from them. */
 export async function jobStorage(folder: string): Promise<Storage> {
   await mkdir(folder, { recursive: true })
@@ -113,8 +121,15 @@ export async function calibrateOn(dataset: Dataset, graph: Graph, tensors: Tenso
   )
 }
 
-/** What the card of a trained model says of its data. */
-export function datasetCard(dataset: Dataset): Pick<Card, 'dataset' | 'classes' | 'classNames' | 'preprocessing'> {
+/** What the card of a trained model says of its data; a model made from another keeps what that one's card says. */
+export function datasetCard(
+  dataset: Dataset,
+  from: Card | null = null,
+): Pick<Card, 'dataset' | 'classes' | 'classNames' | 'preprocessing'> {
+  if (from !== null) {
+    const { dataset: name, classes, classNames, preprocessing } = from
+    return { dataset: name, classes, classNames, preprocessing }
+  }
   return {
     dataset: dataset.name,
     classes: dataset.classes,

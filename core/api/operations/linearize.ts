@@ -7,7 +7,7 @@ import { countKept, masksOf } from '../../linearize/masks.ts'
 import { layerReport, layerReportSvg } from '../../linearize/reports/reports.ts'
 import { recipeData, runRecipe, type RecipeResult } from '../../linearize/recipe/run.ts'
 import { parseRecipe, RECIPE_VERSION, type Recipe } from '../../linearize/recipe/schema.ts'
-import { calibrateOn, checkFits, datasetCard, jobStorage, openSetting, writeText } from '../curation/setting.ts'
+import { calibrateOn, datasetCard, jobStorage, openSetting, writeText } from '../curation/setting.ts'
 import type { Operation } from '../operation.ts'
 import { loadNetwork } from '../source.ts'
 
@@ -47,8 +47,16 @@ export interface LinearizeOutcome {
   readonly engine: string
 }
 
-/** The recipe of a method: select or learn the masks, then fine-tune with the given model as the teacher. */
-export function methodRecipe(input: LinearizeInput): Recipe {
+/** The Lasso coefficient of SNL's section 4 times the ReLUs of its network, ResNet-18: the whole pull on the slopes. */
+const PULL = 1e-5 * 491_520
+
+/**
+ * The recipe of a method: select or learn the masks, then fine-tune with the given model as the teacher. `relus`: of the
+ * model as given. SNL's settings are those that work in tens of epochs rather than the paper's 200: a coefficient scaled
+ * by the size of the network and raised whenever the count is behind its schedule, and slopes that move faster than
+ * weights.
+ */
+export function methodRecipe(input: LinearizeInput, relus: number): Recipe {
   const { method, budget, epochs, finetune, lambda, seed } = input
   if (budget === undefined) {
     throw new AdytonError('usage', 'a budget of ReLUs is needed', { advice: 'Give --budget, or a recipe.' })
@@ -66,13 +74,22 @@ export function methodRecipe(input: LinearizeInput): Recipe {
           budget,
           granularity: method === 'snl' ? 'element' : 'channel',
           final: 'largest',
-          sparsify: { epochs },
-          ...(lambda === undefined ? {} : { lambda }),
+          lambda: lambda ?? PULL / Math.max(relus, 1),
+          kappa: 1.2,
+          requiredFall: 'on-schedule',
+          sparsify: { epochs, optimiser: { kind: 'adam', decay: 0.0005, slopeRate: 8 } },
           finetune: tune,
         }
       : { step: method === 'random' ? 'random-masks' : method, budget }
   const steps = 'finetune' in step ? [step] : [step, { step: 'finetune', ...tune }]
   return parseRecipe({ version: RECIPE_VERSION, name: `${method} to ${budget} ReLUs`, seed, steps })
+}
+
+/** The recipe with the budget in every place that leaves it open, so that what is stored repeats the run. */
+function withBudget(recipe: Recipe, budget: number | undefined): Recipe {
+  if (budget === undefined) return recipe
+  const steps = recipe.steps.map((step) => ('budget' in step && step.budget === 'sweep' ? { ...step, budget } : step))
+  return parseRecipe({ ...recipe, steps })
 }
 
 export const linearize: Operation<LinearizeInput, LinearizeOutcome> = {
@@ -81,12 +98,13 @@ export const linearize: Operation<LinearizeInput, LinearizeOutcome> = {
   input: linearizeInput,
   async run(input, context) {
     const started = performance.now()
-    const recipe = input.recipe === undefined ? methodRecipe(input) : parseRecipe(input.recipe)
+    const given = input.recipe === undefined ? undefined : withBudget(parseRecipe(input.recipe), input.budget)
     const network = await loadNetwork({ model: input.model })
-    const setting = await openSetting({ dataset: input.dataset, batch: recipe.batches?.size ?? 128, context })
+    const relus = countKept(network.graph, masksOf({ graph: network.graph, tensors: network.tensors }))
+    const recipe = given ?? methodRecipe(input, relus)
+    const setting = await openSetting({ dataset: input.dataset, batch: recipe.batches?.size ?? 128, network, context })
     const { engine, dataset, around } = setting
     try {
-      checkFits(dataset, network.graph, network.classNames.length)
       const start = { graph: network.graph, tensors: network.tensors }
       const { batches: _batches, evaluation: _evaluation, ...rest } = around
       const result = await runRecipe(recipe, {
@@ -95,7 +113,6 @@ export const linearize: Operation<LinearizeInput, LinearizeOutcome> = {
         data: recipeData(dataset),
         start,
         storage: await jobStorage(join(input.out, 'job')),
-        ...(input.budget === undefined ? {} : { budget: input.budget }),
         onStep: (record) => context.onNotice(`${record.step}: ${record.relus} ReLUs, ${percentOf(record.accuracy)}`),
       })
       if (result.network === undefined || result.accuracy === undefined) {
@@ -106,7 +123,7 @@ export const linearize: Operation<LinearizeInput, LinearizeOutcome> = {
       const card: Card = {
         name: input.name ?? `${network.name}, ${result.relus} ReLUs`,
         description: `Linearised from ${network.name} by the recipe in recipe.json (${recipe.name}).`,
-        ...datasetCard(dataset),
+        ...datasetCard(dataset, network.card),
         licence: network.card?.licence ?? 'unknown',
         accuracy: { top1: result.accuracy, images: dataset.parts.test.count },
         training: {

@@ -4,7 +4,7 @@ import * as v from 'valibot'
 import { recipeData } from '../../linearize/recipe/run.ts'
 import { paretoFront, paretoSvg } from '../../linearize/reports/reports.ts'
 import { parseSweep, runSweep, sweepMeans, type SweepMean, type SweepRow } from '../../linearize/sweep.ts'
-import { checkFits, jobStorage, openSetting, writeText } from '../curation/setting.ts'
+import { jobStorage, openSetting, writeText } from '../curation/setting.ts'
 import type { Operation } from '../operation.ts'
 import { loadNetwork } from '../source.ts'
 
@@ -35,10 +35,10 @@ export const sweep: Operation<SweepInput, SweepOutcome> = {
     const { engine, dataset, around } = await openSetting({
       dataset: input.dataset,
       batch: plan.recipe.batches?.size ?? 128,
+      network,
       context,
     })
     try {
-      checkFits(dataset, network.graph, network.classNames.length)
       const { batches: _batches, evaluation: _evaluation, ...rest } = around
       const rows = await runSweep(plan, {
         ...rest,
