@@ -34,7 +34,7 @@ export interface TrainOutcome {
   readonly macs: number
   readonly params: number
   readonly epochs: number
-  /** Of this process; a run that was resumed took longer. */
+  /** Spent in steps, evaluation left out, by this run and those that it went on from. */
   readonly seconds: number
   readonly engine: string
 }
@@ -44,7 +44,6 @@ export const train: Operation<TrainInput, TrainOutcome> = {
   summary: 'Trains a named architecture on a data set and writes a model folder; run it again to go on after a stop.',
   input: trainInput,
   async run(input, context) {
-    const started = performance.now()
     const { engine, dataset, around } = await openSetting({ dataset: input.dataset, batch: input.batch, context })
     try {
       const graph = architecture(input.arch, { classes: dataset.classes, inputShape: [...dataset.shape] })
@@ -61,7 +60,8 @@ export const train: Operation<TrainInput, TrainOutcome> = {
       const trained = await model.exportModel()
       const measured = reports.at(-1)?.evaluation
       if (measured === undefined) throw new Error('the last epoch was not evaluated')
-      const seconds = (performance.now() - started) / 1000
+      const perEpoch = Math.floor(dataset.parts.train.count / input.batch) * input.batch
+      const seconds = reports.reduce((sum, { imagesPerSecond }) => sum + perEpoch / Math.max(imagesPerSecond, 1e-9), 0)
       const command = `adyton train --arch ${input.arch} --epochs ${input.epochs} --batch ${input.batch} --rate ${input.rate} --seed ${input.seed}`
       await writeModel(input.out, {
         ...trained,
@@ -77,7 +77,7 @@ export const train: Operation<TrainInput, TrainOutcome> = {
             summary:
               `SGD with Nesterov momentum 0.9, weight decay 0.0005, label smoothing 0.05, batches of ${input.batch}, one epoch of ` +
               `warm-up to a rate of ${input.rate}, then half a cosine; ${dataset.augmentation.flip ? 'mirror images and ' : ''}crops ` +
-              `after padding by ${dataset.augmentation.crop}. Engine: ${engine.description}. The accuracy is that of the ` +
+              `after padding by ${dataset.augmentation.crop}. ${Math.round(seconds)} s on ${engine.description}. The accuracy is that of the ` +
               `last epoch on the ${measured.images} test images, which chose nothing. Command: ${command}`,
           },
         },
