@@ -36,6 +36,7 @@ const ENTRIES = new Map<string, Entry>([
   ['resnet18', residual([64, 128, 256, 512], [2, 2, 2, 2])],
   ['resnet34', residual([64, 128, 256, 512], [3, 4, 6, 3])],
   // For demonstrations and comparisons: one block a stage, under 20 million multiply-accumulates.
+  ['resnet8-w10', residual([10, 20, 40], [1, 1, 1])],
   ['resnet8-w20', residual([20, 40, 80], [1, 1, 1])],
   ['resnet20', residual([16, 32, 64], [3, 3, 3])],
   ['resnet32', residual([16, 32, 64], [5, 5, 5])],
