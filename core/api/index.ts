@@ -12,6 +12,17 @@ import { models } from './operations/models.ts'
 import { serve } from './operations/serve.ts'
 import { sweep } from './operations/sweep.ts'
 import { train } from './operations/train.ts'
+import { zooBackup, zooPurge, zooRestore, zooTrash, zooVacuum, zooVerify } from './operations/zoo-care.ts'
+import {
+  zooCompare,
+  zooEdit,
+  zooExport,
+  zooImport,
+  zooLineage,
+  zooList,
+  zooShow,
+  zooTag,
+} from './operations/zoo-models.ts'
 
 export const operations = {
   infer,
@@ -24,4 +35,18 @@ export const operations = {
   evaluate,
   linearize,
   sweep,
+  zooList,
+  zooShow,
+  zooImport,
+  zooExport,
+  zooTag,
+  zooEdit,
+  zooCompare,
+  zooLineage,
+  zooTrash,
+  zooRestore,
+  zooPurge,
+  zooVerify,
+  zooBackup,
+  zooVacuum,
 } as const

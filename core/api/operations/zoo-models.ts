@@ -1,0 +1,134 @@
+/** Operations on the models of the catalog: looking, bringing in, changing. */
+import * as v from 'valibot'
+import { compareModels, COMPARED, type Comparison } from '../../zoo/compare.ts'
+import { editModel } from '../../zoo/edit.ts'
+import { exportModel, type Exported } from '../../zoo/export.ts'
+import { importModel, type Imported } from '../../zoo/import.ts'
+import { lineageOf, type Lineage } from '../../zoo/lineage.ts'
+import { listModels, MAX_LIMIT, SORT_NAMES, type ModelList } from '../../zoo/list.ts'
+import { STAGES } from '../../zoo/models.ts'
+import { showModel, type ModelDetails } from '../../zoo/show.ts'
+import { changeTags } from '../../zoo/tags.ts'
+import { withZoo } from '../../zoo/zoo.ts'
+import { dataFolder } from '../data-folder.ts'
+import type { Operation } from '../operation.ts'
+import { dataEntry, idEntry, idText } from './zoo-input.ts'
+
+const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+
+const listInput = v.strictObject({
+  ...dataEntry,
+  query: v.optional(v.string(), ''),
+  sort: v.optional(v.picklist(SORT_NAMES), 'name'),
+  descending: v.optional(v.boolean(), false),
+  limit: v.optional(v.pipe(whole, v.minValue(1), v.maxValue(MAX_LIMIT)), 100),
+  offset: v.optional(whole, 0),
+  after: v.exactOptional(v.string()),
+  trash: v.optional(v.boolean(), false),
+})
+
+export const zooList: Operation<v.InferOutput<typeof listInput>, ModelList> = {
+  name: 'zooList',
+  summary: 'Lists the models of the catalog that fulfil a query.',
+  input: listInput,
+  run: ({ data, ...options }) => withZoo(dataFolder(data), (zoo) => listModels(zoo, options)),
+}
+
+const oneInput = v.strictObject({ ...dataEntry, ...idEntry })
+type One = v.InferOutput<typeof oneInput>
+
+export const zooShow: Operation<One, ModelDetails> = {
+  name: 'zooShow',
+  summary: 'Shows everything that the catalog has about a model.',
+  input: oneInput,
+  run: ({ data, id }) => withZoo(dataFolder(data), (zoo) => showModel(zoo, id)),
+}
+
+export const zooLineage: Operation<One, Lineage> = {
+  name: 'zooLineage',
+  summary: 'Shows what a model was made of, and what was made of it.',
+  input: oneInput,
+  run: ({ data, id }) => withZoo(dataFolder(data), (zoo) => lineageOf(zoo, id)),
+}
+
+const importInput = v.strictObject({
+  ...dataEntry,
+  path: v.pipe(v.string(), v.minLength(1)),
+  stage: v.optional(v.picklist(STAGES), 'draft'),
+  /** A model that gets a new version, instead of a new model. */
+  versionOf: v.exactOptional(idText),
+  /** The model that it was made of. */
+  parent: v.exactOptional(
+    v.strictObject({
+      id: idText,
+      relation: v.optional(v.picklist(['trained-from', 'linearised-from']), 'trained-from'),
+    }),
+  ),
+})
+
+export const zooImport: Operation<v.InferOutput<typeof importInput>, Imported> = {
+  name: 'zooImport',
+  summary: 'Brings a model folder into the catalog.',
+  input: importInput,
+  run: ({ data, path, ...options }) => withZoo(dataFolder(data), (zoo) => importModel(zoo, path, options)),
+}
+
+const exportInput = v.strictObject({ ...dataEntry, ...idEntry, path: v.pipe(v.string(), v.minLength(1)) })
+
+export const zooExport: Operation<v.InferOutput<typeof exportInput>, Exported> = {
+  name: 'zooExport',
+  summary: 'Writes a model of the catalog as a model folder.',
+  input: exportInput,
+  run: ({ data, id, path }) => withZoo(dataFolder(data), (zoo) => exportModel(zoo, id, path)),
+}
+
+const someTags = v.optional(v.pipe(v.array(v.string()), v.maxLength(100)), [])
+const tagInput = v.strictObject({ ...dataEntry, ...idEntry, add: someTags, remove: someTags })
+
+export const zooTag: Operation<v.InferOutput<typeof tagInput>, { readonly id: string; readonly tags: string[] }> = {
+  name: 'zooTag',
+  summary: 'Adds tags to a model and removes others.',
+  input: tagInput,
+  run: ({ data, id, add, remove }) =>
+    withZoo(dataFolder(data), (zoo) => ({ id, tags: changeTags(zoo, id, add, remove) })),
+}
+
+const text = (max: number) => v.exactOptional(v.nullable(v.pipe(v.string(), v.maxLength(max))))
+const editInput = v.strictObject({
+  ...dataEntry,
+  ...idEntry,
+  name: v.exactOptional(v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(128))),
+  description: text(4000),
+  licence: v.exactOptional(v.pipe(v.string(), v.maxLength(128))),
+  stage: v.exactOptional(v.picklist(STAGES)),
+  intendedUse: text(4000),
+  baseModel: text(200),
+  limits: text(4000),
+})
+
+export const zooEdit: Operation<v.InferOutput<typeof editInput>, ModelDetails> = {
+  name: 'zooEdit',
+  summary: 'Changes the card or the stage of a model.',
+  input: editInput,
+  run: ({ data, id, ...changes }) =>
+    withZoo(dataFolder(data), async (zoo) => {
+      await editModel(zoo, id, changes)
+      return showModel(zoo, id)
+    }),
+}
+
+const compareInput = v.strictObject({
+  ...dataEntry,
+  ids: v.pipe(
+    v.array(idText),
+    v.minLength(COMPARED.least, 'two to six models are compared'),
+    v.maxLength(COMPARED.most, 'two to six models are compared'),
+  ),
+})
+
+export const zooCompare: Operation<v.InferOutput<typeof compareInput>, Comparison> = {
+  name: 'zooCompare',
+  summary: 'Lays two to six models side by side.',
+  input: compareInput,
+  run: ({ data, ids }) => withZoo(dataFolder(data), (zoo) => compareModels(zoo, ids)),
+}

@@ -1,0 +1,106 @@
+/** What the catalog's commands print for people. */
+import type { Comparison } from '../zoo/compare.ts'
+import type { Lineage } from '../zoo/lineage.ts'
+import type { ModelList } from '../zoo/list.ts'
+import type { ModelDetails } from '../zoo/show.ts'
+import type { Verification } from '../zoo/verify.ts'
+import { bytes, integer, percent, table } from './format.ts'
+
+const count = (n: number | null): string => (n === null ? '–' : integer(n))
+const share = (x: number | null): string => (x === null ? '–' : percent(x))
+const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
+
+export function renderList({ models, total, next }: ModelList): string {
+  if (total === 0) return "No models. Bring one in with 'adyton zoo import FOLDER', or change the query."
+  const rows = models.map((model) => [
+    model.id,
+    model.name,
+    model.stage,
+    count(model.relus),
+    share(model.accuracy),
+    model.tags.join(' '),
+  ])
+  const more = next === null ? '' : `\nNext page: --after ${next}`
+  return `${table(['id', 'name', 'stage', 'ReLUs', 'accuracy', 'tags'], rows)}\n${integer(total)} models.${more}`
+}
+
+export function renderDetails(model: ModelDetails): string {
+  const facts: (readonly [string, string | null | undefined])[] = [
+    ['version', `${model.version} (${model.stage}), ${day(model.created)}`],
+    ['description', model.card.description],
+    ['data set', model.dataset],
+    ['licence', model.licence],
+    ['tags', model.tags.join(' ')],
+    ['intended use', model.intendedUse],
+    ['base model', model.baseModel],
+    ['limits', model.limits],
+    ['training', model.card.training?.summary],
+    ['in the trash since', model.trashedAt === null ? null : day(model.trashedAt)],
+  ]
+  const numbers = model.measurements.map(({ what, value, unit, dataset, images }) => [
+    what,
+    what === 'accuracy' ? percent(value) : `${integer(value)} ${unit}`.trim(),
+    [dataset, images === null ? null : `${integer(images)} images`].filter(Boolean).join(', '),
+  ])
+  return [
+    `${model.name} (${model.id})`,
+    ...facts.flatMap(([name, value]) => (value ? [`  ${name}: ${value}`] : [])),
+    '',
+    table(['measured', 'value', 'on'], numbers),
+    '',
+    table(
+      ['file', 'size', 'SHA-256'],
+      model.files.map(({ role, size, sha256 }) => [role, bytes(size), sha256]),
+    ),
+    '',
+    ...model.lineage.map(
+      ({ child, parent, relation, source }) =>
+        `${child} ${relation} ${parent === null ? source : `${parent} (${source})`}`,
+    ),
+  ].join('\n')
+}
+
+export function renderComparison({ ids, fields, layers }: Comparison): string {
+  const mark = (differs: boolean): string => (differs ? '≠' : '')
+  return [
+    table(
+      ['', ...ids, ''],
+      fields.map(({ field, values, differs }) => [field, ...values.map((value) => short(value)), mark(differs)]),
+    ),
+    '',
+    table(
+      ['ReLUs by layer', ...ids, ''],
+      layers.map(({ layer, models, differs }) => [
+        layer,
+        ...models.map((model) => (model === null ? '–' : integer(model.relus))),
+        mark(differs),
+      ]),
+    ),
+  ].join('\n')
+}
+
+function short(value: string | number | null): string {
+  if (value === null) return '–'
+  if (typeof value === 'number') return Number.isInteger(value) ? integer(value) : String(value)
+  return value.length <= 40 ? value : `${value.slice(0, 39)}…`
+}
+
+export function renderLineage({ models, edges }: Lineage): string {
+  const names = new Map(models.map(({ id, name }) => [id, name]))
+  return edges
+    .map(({ child, childVersion, parent, relation, source, recipe }) => {
+      const from = parent === null ? source : `${source} (${parent})`
+      return `${names.get(child) ?? child} (${child}, version ${childVersion}) ${relation} ${from}${recipe === null ? '' : `, recipe '${recipe}'`}`
+    })
+    .join('\n')
+}
+
+export function renderVerification(result: Verification): string {
+  const lines = [`${integer(result.files)} files, ${bytes(result.bytes)} as they should be.`]
+  for (const problem of result.database) lines.push(`database: ${problem}`)
+  for (const { sha256, problem, models } of result.bad)
+    lines.push(`${sha256}: ${problem}; used by ${models.join(', ')}`)
+  for (const path of result.orphans) lines.push(`${path}: used by no model${result.repaired ? ', removed' : ''}`)
+  lines.push(result.ok ? 'Nothing is wrong.' : "Something is wrong. 'zoo verify --repair' removes what no model uses.")
+  return lines.join('\n')
+}

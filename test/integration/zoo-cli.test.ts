@@ -1,0 +1,42 @@
+/** The catalog's commands end to end. */
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { adyton } from '../fixtures/command.ts'
+import { temporaryFolder, writeTiny } from '../fixtures/zoo.ts'
+
+test('a model goes in, is found, changed, shared and deleted', async () => {
+  await using folder = await temporaryFolder()
+  const { dir } = folder
+  const source = await writeTiny(join(dir, 'tiny'))
+  const data = join(dir, 'data')
+  const zoo = async (...args: string[]): Promise<unknown> => {
+    const { code, stdout, stderr } = await adyton('zoo', '--data', data, ...args, '--json')
+    expect([code, stderr]).toEqual([0, expect.not.stringContaining('adyton:')])
+    return JSON.parse(stdout)
+  }
+  // Two processes bring models into a catalog that does not exist yet.
+  const made = (await Promise.all([zoo('import', source), zoo('import', source)])) as { id: string }[]
+  const [a, b] = made.map(({ id }) => id)
+  expect(a).not.toBe(b)
+  expect(await zoo('tag', a, '+demo', '+x', '-x')).toEqual({ id: a, tags: ['demo'] })
+  expect(await zoo('list', 'tag:demo', 'relus<50k')).toMatchObject({ total: 1, models: [{ id: a }] })
+  expect(await zoo('list', '-tag:demo', '--sort', 'relus')).toMatchObject({ total: 1, models: [{ id: b }] })
+  expect(await zoo('edit', a, '--name', 'Better', '--stage', 'published')).toMatchObject({ name: 'Better' })
+  expect(await zoo('compare', a, b)).toMatchObject({ ids: [a, b] })
+  expect(await zoo('export', `zoo:${a}`, join(dir, 'out'))).toMatchObject({ id: a })
+  expect((await readdir(join(dir, 'out'))).sort()).toEqual((await readdir(source)).sort())
+  await zoo('trash', a)
+  expect(await zoo('purge', a)).toEqual({ models: [a], files: 1 })
+  expect(await zoo('verify', '--repair')).toMatchObject({ ok: true })
+  expect(await zoo('backup', join(dir, 'copy'))).toMatchObject({ models: 1 })
+
+  const wrong = await adyton('zoo', '--data', data, 'list', 'colour:red', '--json')
+  expect(wrong.code).toBe(2)
+  expect(JSON.parse(wrong.stdout)).toMatchObject({
+    error: { code: 'usage', message: expect.stringContaining('character 1:') as string },
+  })
+  const gone = await adyton('zoo', 'show', a, '--data', data)
+  expect([gone.code, gone.stderr]).toEqual([1, expect.stringContaining(`no model '${a}'`)])
+  // A dozen processes, one after another.
+}, 240_000)
