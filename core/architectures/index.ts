@@ -1,6 +1,7 @@
 /** The architectures by name. */
 import { AdytonError } from '../errors/errors.ts'
 import type { Graph, Shape } from '../network/graph.ts'
+import { hybrenet, HYBRENETS, hybrenetChannels } from './hybrenet.ts'
 import { resnet } from './resnet.ts'
 import { lenetTiny, minionnMnist } from './small.ts'
 import { vgg16 } from './vgg.ts'
@@ -48,15 +49,21 @@ const ENTRIES = new Map<string, Entry>([
   ['lenet-tiny', { inputShape: MNIST, build: lenetTiny }],
 ])
 
-/** Every name that {@link architecture} takes. */
-export const ARCHITECTURES: readonly string[] = [...ENTRIES.keys()]
+/** Names that {@link architecture} takes; HybReNets may be of other widths and factors too (`hrn-2x5x3x-m8`). */
+export const ARCHITECTURES: readonly string[] = [...ENTRIES.keys(), ...HYBRENETS]
+
+function hybrenetEntry(name: string): Entry | undefined {
+  const channels = hybrenetChannels(name)
+  if (channels === undefined) return undefined
+  return { inputShape: CIFAR, build: (options) => hybrenet({ ...options, channels }) }
+}
 
 /** The graph of a named architecture. Throws AdytonError 'model-not-found' for a name it does not know. */
 export function architecture(name: string, options: ArchitectureOptions): Graph {
-  const entry = ENTRIES.get(name)
+  const entry = ENTRIES.get(name) ?? hybrenetEntry(name)
   if (entry === undefined) {
     throw new AdytonError('model-not-found', `no architecture is called '${name}'`, {
-      advice: `Known architectures: ${ARCHITECTURES.join(', ')}.`,
+      advice: `Known architectures: ${ARCHITECTURES.join(', ')}; of HybReNets also other factors and widths, as hrn-2x5x3x-m8.`,
     })
   }
   const { classes } = options
