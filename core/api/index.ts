@@ -3,6 +3,7 @@
  * is reachable in one and missing in another.
  */
 import { connect } from './operations/connect.ts'
+import { datasetCheck, datasetFetch, datasetList } from './operations/datasets.ts'
 import { describe } from './operations/describe.ts'
 import { evaluate } from './operations/evaluate.ts'
 import { identity } from './operations/identity.ts'
@@ -35,6 +36,9 @@ export const operations = {
   evaluate,
   linearize,
   sweep,
+  datasetList,
+  datasetFetch,
+  datasetCheck,
   zooList,
   zooShow,
   zooImport,

@@ -10,6 +10,7 @@ import { AdytonError } from '../errors/errors.ts'
 import { addCurationCommands } from './curation.ts'
 import { EXIT, printError, printResult, terminalContext } from './output.ts'
 import { renderConnect, renderDescribe, renderInfer, renderModels, renderServe } from './render.ts'
+import { addDatasetCommands } from './dataset.ts'
 import { addZooCommands } from './zoo.ts'
 
 /** A drawn digit that comes with the program. */
@@ -253,6 +254,7 @@ program
   })
 
 addCurationCommands(program, { run, integerArgument, example })
+addDatasetCommands(program, { run, integerArgument, example })
 addZooCommands(program, { run, integerArgument, example })
 
 /** host:port, or [IPv6]:port. */
