@@ -1,13 +1,16 @@
 /**
- * Where a network comes from: a model folder (bundled or given by path), or a named architecture with random weights.
+ * Where a network comes from: a model folder (bundled or given by path), the catalog, or a named architecture with
+ * random weights.
  */
 import { existsSync, readdirSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as v from 'valibot'
 import { architecture } from '../architectures/index.ts'
 import { AdytonError } from '../errors/errors.ts'
-import { readModel, type Card } from '../formats/model-directory.ts'
+import { readModel, type Card, type Model } from '../formats/model-directory.ts'
 import type { Graph, Shape, Tensors } from '../network/graph.ts'
 import type { Calibration } from '../network/lower/calibrate.ts'
 import { lower, lowerCalibrated } from '../network/lower/lower.ts'
@@ -15,6 +18,9 @@ import type { LowerOptions } from '../network/lower/options.ts'
 import type { LoweredModel } from '../network/plan.ts'
 import { randomMasks, randomTensors } from '../network/tensors.ts'
 import type { PublicCard } from '../protocol/hello.ts'
+import { exportModel } from '../zoo/export.ts'
+import { withZoo } from '../zoo/zoo.ts'
+import { dataFolder } from './data-folder.ts'
 import { HE_PLANNER } from './he-planner.ts'
 import { derive, freshSeed, prgFor } from '../ring/prg.ts'
 
@@ -23,7 +29,7 @@ export const BUNDLED = fileURLToPath(new URL('../../resources/models', import.me
 
 export const sourceSchema = v.union([
   v.strictObject({
-    /** Id of a bundled model, or path of a model folder. */
+    /** Id of a bundled model, `zoo:ID` of a model in the catalog, or path of a model folder. */
     model: v.pipe(v.string(), v.minLength(1)),
   }),
   v.strictObject({
@@ -68,12 +74,13 @@ export function modelFolder(model: string): string {
   const folder = isAbsolute(model) ? model : resolve(model)
   if (existsSync(join(folder, 'graph.json'))) return folder
   throw new AdytonError('model-not-found', `there is no model '${model}'`, {
-    advice: `Bundled models: ${bundled.join(', ') || 'none'}. Or give the path of a model folder, which holds graph.json.`,
+    advice: `Bundled models: ${bundled.join(', ') || 'none'}. Or give the path of a model folder, which holds graph.json, or zoo:ID for one of the catalog.`,
   })
 }
 
-export async function loadNetwork(source: Source): Promise<LoadedNetwork> {
-  return 'model' in source ? await loadFolder(source.model) : randomNetwork(source)
+/** `data`: the folder whose catalog is meant; see dataFolder. */
+export async function loadNetwork(source: Source, data?: string): Promise<LoadedNetwork> {
+  return 'model' in source ? await loadModel(source.model, data) : randomNetwork(source)
 }
 
 function inputShapeOf(graph: Graph): Shape {
@@ -82,8 +89,23 @@ function inputShapeOf(graph: Graph): Shape {
   return input.shape
 }
 
-async function loadFolder(model: string): Promise<LoadedNetwork> {
-  const { graph, tensors, card, calibration } = await readModel(modelFolder(model))
+const CATALOG = 'zoo:'
+
+/** A model of the catalog is read from a copy, whose checksums are compared and which a purge cannot take away. */
+async function readAny(model: string, data: string | undefined): Promise<Model> {
+  if (!model.startsWith(CATALOG)) return await readModel(modelFolder(model))
+  const folder = await mkdtemp(join(tmpdir(), 'adyton-model-'))
+  try {
+    const copy = join(folder, 'model')
+    await withZoo(dataFolder(data), (zoo) => exportModel(zoo, model.slice(CATALOG.length), copy))
+    return await readModel(copy)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function loadModel(model: string, data: string | undefined): Promise<LoadedNetwork> {
+  const { graph, tensors, card, calibration } = await readAny(model, data)
   const inputShape = inputShapeOf(graph)
   return {
     id: model,

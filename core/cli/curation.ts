@@ -37,7 +37,7 @@ export function addCurationCommands(program: Command, { run, integerArgument, ex
   program
     .command('evaluate')
     .description(operations.evaluate.summary)
-    .requiredOption('--model <id>', 'a bundled model, or the path of a model folder')
+    .requiredOption('--model <id>', 'a bundled model, zoo:ID, or the path of a model folder')
     .requiredOption('--dataset <path>', 'folder or archive of a data set')
     .addOption(new Option('--split <part>', 'part of the data set').choices(['train', 'test']).default('test'))
     .option('--json', 'print one JSON document')
@@ -49,7 +49,7 @@ export function addCurationCommands(program: Command, { run, integerArgument, ex
   program
     .command('linearize')
     .description(operations.linearize.summary)
-    .requiredOption('--model <id>', 'a bundled model, or the path of a model folder')
+    .requiredOption('--model <id>', 'a bundled model, zoo:ID, or the path of a model folder')
     .requiredOption('--dataset <path>', 'folder or archive of the data set that it was trained on')
     .requiredOption('--out <folder>', 'folder of the new model; its checkpoints lie in job/ inside')
     .option('--budget <n>', 'ReLUs to keep', integerArgument)
@@ -75,7 +75,7 @@ export function addCurationCommands(program: Command, { run, integerArgument, ex
   program
     .command('sweep')
     .description(operations.sweep.summary)
-    .requiredOption('--model <id>', 'a bundled model, or the path of a model folder')
+    .requiredOption('--model <id>', 'a bundled model, zoo:ID, or the path of a model folder')
     .requiredOption('--dataset <path>', 'folder or archive of the data set that it was trained on')
     .requiredOption('--sweep <file>', 'budgets, seeds and recipe as JSON')
     .requiredOption('--out <folder>', 'folder of the points that are done and of the report')

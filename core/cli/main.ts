@@ -59,7 +59,7 @@ function sourceOf(flags: SourceFlags, needWeights: boolean): Source {
 
 function sourceOptions(command: Command): Command {
   return command
-    .option('--model <id>', 'a bundled model, or the path of a model folder')
+    .option('--model <id>', 'a bundled model, zoo:ID, or the path of a model folder')
     .option('--arch <name>', 'a named architecture, such as resnet18')
     .option('--classes <n>', 'number of classes of --arch', integerArgument)
     .option('--random-weights', 'give --arch random weights')

@@ -2,6 +2,8 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { loadNetwork } from '../../core/api/source.ts'
+import { readModel } from '../../core/formats/model-directory.ts'
 import { adyton } from '../fixtures/command.ts'
 import { temporaryFolder, writeTiny } from '../fixtures/zoo.ts'
 
@@ -26,6 +28,10 @@ test('a model goes in, is found, changed, shared and deleted', async () => {
   expect(await zoo('compare', a, b)).toMatchObject({ ids: [a, b] })
   expect(await zoo('export', `zoo:${a}`, join(dir, 'out'))).toMatchObject({ id: a })
   expect((await readdir(join(dir, 'out'))).sort()).toEqual((await readdir(source)).sort())
+  const network = await loadNetwork({ model: `zoo:${a}` }, data)
+  const original = await readModel(source)
+  expect([network.name, network.graph, network.tensors]).toEqual(['Better', original.graph, original.tensors])
+  await expect(loadNetwork({ model: 'zoo:nothing' }, data)).rejects.toMatchObject({ code: 'model-not-found' })
   await zoo('trash', a)
   expect(await zoo('purge', a)).toEqual({ models: [a], files: 1 })
   expect(await zoo('verify', '--repair')).toMatchObject({ ok: true })

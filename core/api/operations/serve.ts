@@ -72,7 +72,7 @@ async function runServe(input: ServeInput, context: OperationContext): Promise<S
     })
   }
   const identity = await loadOrCreateIdentity(data)
-  const network = await loadNetwork(input.source)
+  const network = await loadNetwork(input.source, input.data)
   const kernels = loadKernels({ warn: context.onNotice })
   context.onProgress({ text: 'lowering the network to the ring' })
   const model = lowerNetwork(network, { reveal: input.reveal })
