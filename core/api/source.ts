@@ -3,8 +3,6 @@
  * random weights.
  */
 import { existsSync, readdirSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as v from 'valibot'
@@ -94,14 +92,14 @@ const CATALOG = 'zoo:'
 /** A model of the catalog is read from a copy, whose checksums are compared and which a purge cannot take away. */
 async function readAny(model: string, data: string | undefined): Promise<Model> {
   if (!model.startsWith(CATALOG)) return await readModel(modelFolder(model))
-  const folder = await mkdtemp(join(tmpdir(), 'adyton-model-'))
-  try {
-    const copy = join(folder, 'model')
-    await withZoo(dataFolder(data), (zoo) => exportModel(zoo, model.slice(CATALOG.length), copy))
-    return await readModel(copy)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  return await withZoo(dataFolder(data), (zoo) =>
+    // In the catalog's own place for what is under way: weights are secret, and 'zoo verify' finds what a kill leaves.
+    zoo.files.staging(async (folder) => {
+      const copy = join(folder, 'model')
+      await exportModel(zoo, model.slice(CATALOG.length), copy)
+      return await readModel(copy)
+    }),
+  )
 }
 
 async function loadModel(model: string, data: string | undefined): Promise<LoadedNetwork> {

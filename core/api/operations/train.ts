@@ -61,7 +61,10 @@ export const train: Operation<TrainInput, TrainOutcome> = {
       const measured = reports.at(-1)?.evaluation
       if (measured === undefined) throw new Error('the last epoch was not evaluated')
       const perEpoch = Math.floor(dataset.parts.train.count / input.batch) * input.batch
-      const seconds = reports.reduce((sum, { imagesPerSecond }) => sum + perEpoch / Math.max(imagesPerSecond, 1e-9), 0)
+      // An epoch that was resumed after its last step has no rate; it took what the others took.
+      const timed = reports.filter(({ imagesPerSecond }) => imagesPerSecond > 0)
+      const spent = timed.reduce((sum, { imagesPerSecond }) => sum + perEpoch / imagesPerSecond, 0)
+      const seconds = timed.length === 0 ? 0 : (spent * reports.length) / timed.length
       const command = `adyton train --arch ${input.arch} --epochs ${input.epochs} --batch ${input.batch} --rate ${input.rate} --seed ${input.seed}`
       await writeModel(input.out, {
         ...trained,
