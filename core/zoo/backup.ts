@@ -3,11 +3,12 @@
  * it, put it in the place of the data folder's zoo/.
  */
 import { constants } from 'node:fs'
-import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { copyFile, mkdir, rm } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { AdytonError } from '../errors/errors.ts'
 import { codeOf, systemFiles } from '../protocol/store/files.ts'
+import { beside } from './beside.ts'
 import { refuseFull } from './export.ts'
 import { FileStore, hashFile } from './files.ts'
 import { DATABASE, type Zoo } from './zoo.ts'
@@ -26,25 +27,18 @@ const ATTEMPTS = 5
 export async function backupZoo(zoo: Zoo, path: string): Promise<BackedUp> {
   const folder = resolve(path)
   await refuseFull(folder)
-  const building = join(dirname(folder), `.${basename(folder)}.${process.pid}.tmp`)
-  try {
+  return await beside(folder, async (building) => {
     for (let attempt = 1; ; attempt++) {
       await rm(building, { recursive: true, force: true })
       await mkdir(join(building, 'zoo'), { recursive: true, mode: 0o700 })
       const done = await copyAll(zoo, join(building, 'zoo'))
-      if (done === 'stale' && attempt < ATTEMPTS) continue
-      if (done === 'stale') {
-        throw new AdytonError('catalog-corrupt', 'files of the catalog are missing', {
-          advice: "Run 'zoo verify': it names them and the models that use them.",
-        })
-      }
-      await rename(building, folder)
-      await systemFiles.syncFolder(dirname(folder))
-      return { folder, ...done }
+      if (done !== 'stale') return { folder, ...done }
+      if (attempt < ATTEMPTS) continue
+      throw new AdytonError('catalog-corrupt', 'files of the catalog are missing', {
+        advice: "Run 'zoo verify': it names them and the models that use them.",
+      })
     }
-  } finally {
-    await rm(building, { recursive: true, force: true })
-  }
+  })
 }
 
 async function copyAll(zoo: Zoo, to: string): Promise<Omit<BackedUp, 'folder'> | 'stale'> {

@@ -1,8 +1,9 @@
 /** Writes a model of the catalog as a model folder, byte for byte as it was imported (an edited card as edited). */
 import { constants, existsSync } from 'node:fs'
-import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { copyFile, mkdir, readdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { AdytonError } from '../errors/errors.ts'
+import { beside } from './beside.ts'
 import { hashFile } from './files.ts'
 import { FILE_NAMES } from './import.ts'
 import { findModel } from './models.ts'
@@ -20,10 +21,8 @@ export async function exportModel(zoo: Zoo, id: string, path: string): Promise<E
   const folder = resolve(path)
   const { version } = findModel(zoo.db, id)
   await refuseFull(folder)
-  const building = join(dirname(folder), `.${basename(folder)}.${process.pid}.tmp`)
-  await rm(building, { recursive: true, force: true })
-  await mkdir(building, { recursive: true })
-  try {
+  return await beside(folder, async (building) => {
+    await mkdir(building, { recursive: true })
     const files = filesOf(zoo.db, version)
     for (const { role, sha256 } of files) {
       const to = join(building, FILE_NAMES[role])
@@ -33,11 +32,8 @@ export async function exportModel(zoo: Zoo, id: string, path: string): Promise<E
         advice: 'Import the model again from where it came from, or restore a backup.',
       })
     }
-    await rename(building, folder)
     return { id, folder, files: files.map(({ role }) => FILE_NAMES[role]) }
-  } finally {
-    await rm(building, { recursive: true, force: true })
-  }
+  })
 }
 
 /** Nothing that exists is overwritten. */

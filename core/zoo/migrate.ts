@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { AdytonError } from '../errors/errors.ts'
 import { systemFiles } from '../protocol/store/files.ts'
+import { beside } from './beside.ts'
 import { MIGRATIONS } from './migrations/index.ts'
 
 /** In the header of the file (PRAGMA application_id), 'Adyt'. */
@@ -51,13 +52,13 @@ export async function migrate(db: Database, backups: string, upTo: number = SCHE
 async function putAside(db: Database, backups: string, version: number): Promise<void> {
   await systemFiles.makeFolder(backups)
   const time = new Date().toISOString().replaceAll(':', '-')
-  const path = join(backups, `catalog-v${version}-${time}-${process.pid}.sqlite`)
-  db.prepare('VACUUM INTO ?').run(path)
-  const file = openSync(path, 'r+')
-  try {
-    fsyncSync(file)
-  } finally {
-    closeSync(file)
-  }
-  await systemFiles.syncFolder(backups)
+  await beside(join(backups, `catalog-v${version}-${time}-${process.pid}.sqlite`), async (building) => {
+    db.prepare('VACUUM INTO ?').run(building)
+    const file = openSync(building, 'r+')
+    try {
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+  })
 }

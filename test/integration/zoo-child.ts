@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto'
 import { appendFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { backupZoo } from '../../core/zoo/backup.ts'
 import { editModel } from '../../core/zoo/edit.ts'
 import { importModel } from '../../core/zoo/import.ts'
 import { purgeModels, trashModels } from '../../core/zoo/trash.ts'
@@ -20,6 +21,11 @@ for (let seed = 1; ; seed++) {
   appendFileSync(log, `imported ${id}\n`)
   mine.push(id)
   await editModel(zoo, id, { name: `edited ${seed % 4}` })
+  if (seed % 4 === 0) {
+    const backup = join(folder, `backup-${process.pid}-${seed}`)
+    await backupZoo(zoo, backup)
+    appendFileSync(log, `backed-up ${backup}\n`)
+  }
   if (mine.length < 3) continue
   const [away] = mine.splice(randomInt(mine.length), 1)
   appendFileSync(log, `purging ${away}\n`)
