@@ -40,6 +40,7 @@ export function addCurationCommands(program: Command, { run, integerArgument, ex
     .requiredOption('--model <id>', 'a bundled model, zoo:ID, or the path of a model folder')
     .requiredOption('--dataset <path>', 'folder or archive of a data set')
     .addOption(new Option('--split <part>', 'part of the data set').choices(['train', 'test']).default('test'))
+    .option('--data <folder>', 'folder of the catalog that zoo:ID means, which keeps the accuracy')
     .option('--json', 'print one JSON document')
     .addHelpText('after', example('evaluate --model digits --dataset mnist'))
     .action(async ({ json = false, ...flags }: { json?: boolean } & Record<string, unknown>) => {

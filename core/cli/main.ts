@@ -106,6 +106,8 @@ interface InferFlags extends SourceFlags {
   from: number
   input?: string
   reveal: 'logits' | 'label'
+  data?: string
+  record: boolean
   verify?: boolean
   threads?: number
   kernels?: string
@@ -113,7 +115,7 @@ interface InferFlags extends SourceFlags {
 }
 
 async function runInfer(flags: InferFlags): Promise<void> {
-  const { dataset, split, count, from, input: picture, reveal, verify = false, threads, kernels } = flags
+  const { dataset, split, count, from, input: picture, reveal, verify = false, threads, kernels, data, record } = flags
   await run(
     operations.infer,
     {
@@ -124,6 +126,8 @@ async function runInfer(flags: InferFlags): Promise<void> {
       verify,
       ...(threads === undefined ? {} : { threads: { client: threads, server: threads } }),
       ...(kernels === undefined ? {} : { kernels }),
+      ...(data === undefined ? {} : { data }),
+      record,
     },
     flags.json ?? false,
     renderInfer,
@@ -141,6 +145,8 @@ sourceOptions(program.command('infer'))
   .option('--verify', 'repeat the run from both seeds in a simulator and compare every bit')
   .option('--threads <n>', 'HE worker threads of each party', integerArgument)
   .option('--kernels <name>', 'force kernels: reference, native, native:portable, native:avx2, native:vaes512')
+  .option('--data <folder>', 'folder of the catalog that zoo:ID means')
+  .option('--no-record', 'leave nothing in the catalog about a model of it')
   .option('--json', 'print one JSON document')
   .addHelpText('after', example('infer --model digits --input seven.png'))
   .action(runInfer)
@@ -149,13 +155,14 @@ sourceOptions(program.command('describe'))
   .description(operations.describe.summary)
   .option('--costs', 'bytes (exact), time, memory and disk of one private inference')
   .addOption(REVEAL)
+  .option('--data <folder>', 'folder of the catalog that zoo:ID means')
   .option('--json', 'print one JSON document')
   .addHelpText('after', example('describe --arch resnet18 --classes 100 --costs'))
-  .action(async (flags: SourceFlags & { costs?: boolean; reveal: string; json?: boolean }) => {
-    const { costs = false, reveal } = flags
+  .action(async (flags: SourceFlags & { costs?: boolean; reveal: string; data?: string; json?: boolean }) => {
+    const { costs = false, reveal, data } = flags
     await run(
       operations.describe,
-      { source: sourceOf(flags, false), costs, reveal },
+      { source: sourceOf(flags, false), costs, reveal, ...(data === undefined ? {} : { data }) },
       flags.json ?? false,
       renderDescribe,
     )

@@ -1,10 +1,11 @@
 /** What the catalog's commands print for people. */
 import type { Comparison } from '../zoo/compare.ts'
+import type { Inference } from '../zoo/inferences.ts'
 import type { Lineage } from '../zoo/lineage.ts'
 import type { ModelList } from '../zoo/list.ts'
 import type { ModelDetails } from '../zoo/show.ts'
 import type { Verification } from '../zoo/verify.ts'
-import { bytes, integer, percent, table } from './format.ts'
+import { bytes, duration, integer, percent, table } from './format.ts'
 
 const count = (n: number | null): string => (n === null ? '–' : integer(n))
 const share = (x: number | null): string => (x === null ? '–' : percent(x))
@@ -37,10 +38,10 @@ export function renderDetails(model: ModelDetails): string {
     ['training', model.card.training?.summary],
     ['in the trash since', model.trashedAt === null ? null : day(model.trashedAt)],
   ]
-  const numbers = model.measurements.map(({ what, value, unit, dataset, images }) => [
+  const numbers = model.measurements.map(({ what, value, unit, dataset, images, machine }) => [
     what,
-    what === 'accuracy' ? percent(value) : `${integer(value)} ${unit}`.trim(),
-    [dataset, images === null ? null : `${integer(images)} images`].filter(Boolean).join(', '),
+    measured(what, value, unit),
+    [dataset, images === null ? null : `${integer(images)} images`, machine].filter(Boolean).join(', '),
   ])
   return [
     `${model.name} (${model.id})`,
@@ -58,6 +59,15 @@ export function renderDetails(model: ModelDetails): string {
         `${child} ${relation} ${parent === null ? source : `${parent} (${source})`}`,
     ),
   ].join('\n')
+}
+
+const FRACTIONS = new Set(['accuracy', 'private accuracy', 'private agreement'])
+
+function measured(what: string, value: number, unit: string): string {
+  if (unit === 's') return duration(1000 * value)
+  if (unit === 'B') return bytes(value)
+  if (FRACTIONS.has(what)) return percent(value)
+  return `${Number.isInteger(value) ? integer(value) : value.toPrecision(3)} ${unit}`.trim()
 }
 
 export function renderComparison({ ids, fields, layers }: Comparison): string {
@@ -93,6 +103,29 @@ export function renderLineage({ models, edges }: Lineage): string {
       return `${names.get(child) ?? child} (${child}, version ${childVersion}) ${relation} ${from}${recipe === null ? '' : `, recipe '${recipe}'`}`
     })
     .join('\n')
+}
+
+/** What an inference leaves in the catalog, as far as it is shown; see the operation infer. */
+interface Account {
+  readonly images?: number
+  readonly accuracy?: number | null
+  readonly phases?: { readonly offline: { readonly wallMs: number }; readonly online: { readonly wallMs: number } }
+}
+
+export function renderHistory(inferences: readonly Inference[]): string {
+  if (inferences.length === 0) return "None yet: 'adyton infer --model zoo:ID' leaves one."
+  const rows = inferences.map(({ at, ledger }) => {
+    const { images, accuracy, phases } = ledger as Account
+    const time = (phase: 'offline' | 'online'): string => (phases === undefined ? '–' : duration(phases[phase].wallMs))
+    return [
+      new Date(at).toISOString().slice(0, 19).replace('T', ' '),
+      count(images ?? null),
+      share(accuracy ?? null),
+      time('offline'),
+      time('online'),
+    ]
+  })
+  return table(['time (UTC)', 'images', 'accuracy', 'offline', 'online'], rows)
 }
 
 export function renderVerification(result: Verification): string {

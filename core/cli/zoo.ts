@@ -7,7 +7,14 @@ import { SORT_NAMES } from '../zoo/list.ts'
 import { STAGES } from '../zoo/models.ts'
 import { bytes, integer } from './format.ts'
 import type { Runner } from './runner.ts'
-import { renderComparison, renderDetails, renderLineage, renderList, renderVerification } from './zoo-render.ts'
+import {
+  renderComparison,
+  renderDetails,
+  renderHistory,
+  renderLineage,
+  renderList,
+  renderVerification,
+} from './zoo-render.ts'
 
 type Flags = Record<string, unknown>
 
@@ -85,6 +92,11 @@ export function addZooCommands(program: Command, { run, integerArgument, example
     .option('--limits <text>', 'what it is not for')
   add('compare <ids...>', operations.zooCompare, (_, ids) => ({ ids }), renderComparison)
   add('lineage <id>', operations.zooLineage, (_, id) => ({ id }), renderLineage)
+  add('history <id>', operations.zooHistory, (flags, id) => ({ ...flags, id }), renderHistory).option(
+    '--limit <n>',
+    'so many of the newest',
+    integerArgument,
+  )
   add(
     'trash <ids...>',
     operations.zooTrash,

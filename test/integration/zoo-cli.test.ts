@@ -46,3 +46,36 @@ test('a model goes in, is found, changed, shared and deleted', async () => {
   expect([gone.code, gone.stderr]).toEqual([1, expect.stringContaining(`no model '${a}'`)])
   // A dozen processes, one after another.
 }, 240_000)
+
+test('what is measured of a model of the catalog stays there, unless it is asked not to', async () => {
+  await using folder = await temporaryFolder()
+  const { dir } = folder
+  const data = ['--data', join(dir, 'data')]
+  const json = async (...args: string[]): Promise<unknown> => {
+    const { code, stdout, stderr } = await adyton(...args, ...data, '--json')
+    expect(code, stderr).toBe(0)
+    return JSON.parse(stdout)
+  }
+  const { id } = (await json('zoo', 'import', await writeTiny(join(dir, 'tiny')))) as { id: string }
+  const run = (await json('infer', '--model', `zoo:${id}`)) as { phases: { online: { wallMs: number } } }
+  await json('infer', '--model', `zoo:${id}`, '--no-record')
+  const { costs } = (await json('describe', '--model', `zoo:${id}`, '--costs')) as {
+    costs: { bytes: { online: { clientToServer: number; serverToClient: number } } }
+  }
+  await json('describe', '--model', `zoo:${id}`, '--costs')
+
+  const [one, ...others] = (await json('zoo', 'history', id)) as { ledger: Record<string, unknown> }[]
+  expect(others).toEqual([])
+  expect(one.ledger).toMatchObject({ images: 1, phases: run.phases })
+  // Who was taken for what is nobody's business but the caller's.
+  expect(Object.keys(one.ledger)).not.toContain('predictions')
+  const { measurements } = (await json('zoo', 'show', id)) as {
+    measurements: { what: string; value: number; unit: string; machine: string | null }[]
+  }
+  const of = (what: string) => measurements.filter((m) => m.what === what)
+  expect(of('online')).toMatchObject([{ value: run.phases.online.wallMs / 1000, unit: 's' }])
+  expect(of('online')[0].machine).toMatch(/cores$/)
+  const { clientToServer, serverToClient } = costs.bytes.online
+  expect(of('online bytes')).toMatchObject([{ value: clientToServer + serverToClient, unit: 'B' }])
+  expect(of('predicted online bytes')).toHaveLength(1)
+}, 240_000)

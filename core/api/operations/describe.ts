@@ -5,6 +5,8 @@ import { countNetwork, type NetworkCounts } from '../../network/counts.ts'
 import { estimate, type Estimate } from '../estimate.ts'
 import type { Operation } from '../operation.ts'
 import { planSummary, type PlanSummary } from '../plan-summary.ts'
+import type { NewMeasurement } from '../../zoo/measurements.ts'
+import { machineName, record } from '../recording.ts'
 import { loadNetwork, lowerNetwork, sourceSchema } from '../source.ts'
 
 export const describeInput = v.strictObject({
@@ -12,6 +14,8 @@ export const describeInput = v.strictObject({
   /** Lower the network and state bytes, time, memory and disk. */
   costs: v.optional(v.boolean(), false),
   reveal: v.optional(v.picklist(['logits', 'label']), 'logits'),
+  /** Folder of the catalog that zoo:ID means; a model of it keeps the costs. */
+  data: v.exactOptional(v.string()),
 })
 export type DescribeInput = v.InferOutput<typeof describeInput>
 
@@ -46,14 +50,29 @@ export const describe: Operation<DescribeInput, DescribeResult> = {
       const graph = architecture(source.arch, { classes: source.classes })
       return result(source.arch, countNetwork(graph), ops(graph))
     }
-    const network = await loadNetwork(source)
+    const network = await loadNetwork(source, input.data)
     const counts = countNetwork(network.graph, network.tensors)
     const base = result(network.name, counts, ops(network.graph))
     if (!input.costs) return base
     context.onProgress({ text: 'lowering the network to the ring' })
     const { plan } = lowerNetwork(network, { reveal: input.reveal })
-    return { ...base, costs: { ...planSummary(plan), estimate: estimate(plan) } }
+    const costs = { ...planSummary(plan), estimate: estimate(plan) }
+    if ('model' in source) await record(source.model, input.data, { measurements: predicted(costs) }, context)
+    return { ...base, costs }
   },
+}
+
+function predicted({
+  bytes,
+  estimate: { offline, online },
+}: PlanSummary & { readonly estimate: Estimate }): NewMeasurement[] {
+  const here = { unit: 's', machine: machineName() }
+  return [
+    { what: 'predicted offline', value: offline.wallMs / 1000, ...here },
+    { what: 'predicted online', value: online.wallMs / 1000, ...here },
+    { what: 'predicted offline bytes', value: bytes.offline.clientToServer + bytes.offline.serverToClient, unit: 'B' },
+    { what: 'predicted online bytes', value: bytes.online.clientToServer + bytes.online.serverToClient, unit: 'B' },
+  ]
 }
 
 function ops(graph: { nodes: readonly { readonly id: string; readonly op: string }[] }): ReadonlyMap<string, string> {

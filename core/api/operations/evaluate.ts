@@ -8,12 +8,15 @@ import { partBatches } from '../../training/trainer/batches.ts'
 import { evaluate as measure } from '../../training/trainer/evaluate.ts'
 import { checkFits } from '../curation/setting.ts'
 import type { Operation } from '../operation.ts'
+import { record } from '../recording.ts'
 import { loadNetwork } from '../source.ts'
 
 export const evaluateInput = v.strictObject({
   model: v.pipe(v.string(), v.minLength(1)),
   dataset: v.pipe(v.string(), v.minLength(1)),
   split: v.optional(v.picklist(['train', 'test']), 'test'),
+  /** Folder of the catalog that zoo:ID means; a model of it keeps the accuracy on test images. */
+  data: v.exactOptional(v.string()),
 })
 export type EvaluateInput = v.InferOutput<typeof evaluateInput>
 
@@ -34,7 +37,7 @@ export const evaluate: Operation<EvaluateInput, EvaluateResult> = {
   summary: 'Measures the accuracy of a model on a data set, in the clear.',
   input: evaluateInput,
   async run(input, context) {
-    const network = await loadNetwork({ model: input.model })
+    const network = await loadNetwork({ model: input.model }, input.data)
     const dataset = await openDataset(input.dataset)
     for (const notice of dataset.notices) context.onNotice(notice)
     checkFits(dataset, network.graph, network.classNames.length)
@@ -45,6 +48,10 @@ export const evaluate: Operation<EvaluateInput, EvaluateResult> = {
       const images = partBatches(dataset.parts[input.split], { size: 256, normalisation: { mean, std } })
       context.onProgress({ text: `evaluating ${images.images} images` })
       const { top1, correct, images: count } = await measure(model, images, { signal: context.signal })
+      if (input.split === 'test') {
+        const accuracy = { what: 'accuracy', value: top1, dataset: dataset.name, images: count }
+        await record(input.model, input.data, { measurements: [accuracy] }, context)
+      }
       return {
         model: network.id,
         dataset: dataset.name,

@@ -15,6 +15,7 @@ import { floatRunner } from '../../network/float.ts'
 import type { LoweredModel, RevealStep } from '../../network/plan.ts'
 import { simulate } from '../../protocol/simulator.ts'
 import { networkImages } from '../network-images.ts'
+import { machineName, record, type Recorded } from '../recording.ts'
 import { LocalRun, type LocalInference, type LocalRunOptions } from '../local-run.ts'
 import type { Operation, OperationContext } from '../operation.ts'
 import {
@@ -50,6 +51,10 @@ export const inferInput = v.strictObject({
   /** HE worker threads of each party; by default the server takes every core, the client one. */
   threads: v.optional(v.strictObject({ client: count(256), server: count(256) })),
   kernels: v.optional(v.picklist(KERNEL_CHOICES)),
+  /** Folder of the catalog that zoo:ID means; see dataFolder. */
+  data: v.exactOptional(v.string()),
+  /** Leave times, bytes and the whole account in the catalog, for a model of it. */
+  record: v.optional(v.boolean(), true),
 })
 export type InferInput = v.InferOutput<typeof inferInput>
 
@@ -118,7 +123,7 @@ export const infer: Operation<InferInput, InferResult> = {
 
 async function runInfer(input: InferInput, context: OperationContext): Promise<InferResult> {
   context.onProgress({ text: 'loading the network' })
-  const network = await loadNetwork(input.source)
+  const network = await loadNetwork(input.source, input.data)
   const images = await loadImages(input, network, context)
   const kernels = loadKernels({ warn: context.onNotice })
   context.onProgress({ text: 'lowering the network to the ring' })
@@ -165,7 +170,7 @@ async function runInfer(input: InferInput, context: OperationContext): Promise<I
   const known = expected.filter((label) => label !== null).length
   const share = (matches: (i: number) => boolean): number => results.filter((_, i) => matches(i)).length / total
   const summary = planSummary(lowered.plan)
-  return {
+  const result: InferResult = {
     model: { id: network.id, name: network.name, dataset: network.dataset, classes: lowered.plan.classes },
     images: total,
     accuracy: known === total ? share((i) => results[i].label === expected[i]) : null,
@@ -194,6 +199,31 @@ async function runInfer(input: InferInput, context: OperationContext): Promise<I
       clear: clear[i],
       expected: expected[i],
     })),
+  }
+  if (input.record && 'model' in input.source) await record(input.source.model, input.data, recorded(result), context)
+  return result
+}
+
+/** What the catalog keeps: everything but whose image was taken for what. */
+function recorded({ predictions: _, model, ...ledger }: InferResult): Recorded {
+  const { phases, bytes, images, accuracy, agreement } = ledger
+  const here = { images, machine: machineName() }
+  const both = ({ clientToServer, serverToClient }: DirectionBytes): number => clientToServer + serverToClient
+  const { dataset } = model
+  return {
+    measurements: [
+      { what: 'offline', value: phases.offline.wallMs / 1000, unit: 's', ...here },
+      { what: 'online', value: phases.online.wallMs / 1000, unit: 's', ...here },
+      { what: 'offline bytes', value: both(bytes.offline), unit: 'B', ...here },
+      { what: 'online bytes', value: both(bytes.online), unit: 'B', ...here },
+      ...(accuracy === null
+        ? []
+        : [
+            { what: 'private accuracy', value: accuracy, dataset, images },
+            { what: 'private agreement', value: agreement, dataset, images },
+          ]),
+    ],
+    ledger,
   }
 }
 

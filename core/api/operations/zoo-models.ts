@@ -4,6 +4,7 @@ import { compareModels, COMPARED, type Comparison } from '../../zoo/compare.ts'
 import { editModel } from '../../zoo/edit.ts'
 import { exportModel, type Exported } from '../../zoo/export.ts'
 import { importModel, type Imported } from '../../zoo/import.ts'
+import { inferencesOf, type Inference } from '../../zoo/inferences.ts'
 import { lineageOf, type Lineage } from '../../zoo/lineage.ts'
 import { listModels, MAX_LIMIT, SORT_NAMES, type ModelList } from '../../zoo/list.ts'
 import { STAGES } from '../../zoo/models.ts'
@@ -49,6 +50,19 @@ export const zooLineage: Operation<One, Lineage> = {
   summary: 'Shows what a model was made of, and what was made of it.',
   input: oneInput,
   run: ({ data, id }) => withZoo(dataFolder(data), (zoo) => lineageOf(zoo, id)),
+}
+
+const historyInput = v.strictObject({
+  ...dataEntry,
+  ...idEntry,
+  limit: v.optional(v.pipe(whole, v.minValue(1), v.maxValue(MAX_LIMIT)), 100),
+})
+
+export const zooHistory: Operation<v.InferOutput<typeof historyInput>, readonly Inference[]> = {
+  name: 'zooHistory',
+  summary: 'Lists the private inferences of a model, each with its whole account, the newest first.',
+  input: historyInput,
+  run: ({ data, id, limit }) => withZoo(dataFolder(data), (zoo) => inferencesOf(zoo, id, limit)),
 }
 
 const importInput = v.strictObject({
