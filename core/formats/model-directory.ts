@@ -20,7 +20,7 @@ const channelNumbers = v.pipe(v.array(finite), v.minLength(1), v.maxLength(64))
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1))
 
 /** From pixels to the network's input: x = (pixel / 255, or 1 - that when inverted, - mean) / std, per channel. */
-const PreprocessingSchema = v.strictObject({
+export const PreprocessingSchema = v.strictObject({
   mean: channelNumbers,
   std: v.pipe(v.array(v.pipe(finite, v.gtValue(0))), v.minLength(1), v.maxLength(64)),
   /** Dark on light pictures for a network that was trained on light on dark. */
@@ -45,6 +45,24 @@ export const CardSchema = v.strictObject({
   /** Top-1 on the test set, as a fraction, with the number of images it was measured on. */
   accuracy: v.exactOptional(v.strictObject({ top1: share, images: v.pipe(v.number(), v.integer(), v.minValue(1)) })),
   training: v.exactOptional(TrainingSchema),
+  /** Of a model that another program made: its format, what was changed, and how far it is from the original. */
+  imported: v.exactOptional(
+    v.strictObject({
+      format: text(64),
+      producer: v.exactOptional(text(128)),
+      notes: v.pipe(v.array(text(500)), v.maxLength(100)),
+      comparison: v.exactOptional(
+        v.strictObject({
+          /** The implementation that ran the original. */
+          against: text(128),
+          images: v.pipe(v.number(), v.integer(), v.minValue(1)),
+          /** Of a logit, absolute. */
+          largestDifference: v.pipe(finite, v.minValue(0)),
+          largestLogit: v.pipe(finite, v.minValue(0)),
+        }),
+      ),
+    }),
+  ),
   /** Precision that the model is lowered with; see LowerOptions. */
   lowering: v.exactOptional(
     v.strictObject({
@@ -116,7 +134,9 @@ function checkModel({ graph, tensors, card }: Model, where: string): void {
   checkTensors(graph, tensors)
   const { nodes } = graph
   const outputs = elements(shapes.get(nodes[nodes.length - 1].id) ?? [])
-  const channels = shapes.get(nodes[0].id)?.[0] ?? 0
+  const input = shapes.get(nodes[0].id) ?? []
+  // Numbers that are no picture share one mean.
+  const channels = input.length === 3 ? input[0] : 1
   const { classes, classNames, preprocessing } = card
   const fail = (what: string): never => {
     throw new AdytonError('model-invalid', `${where}: ${what}`, { advice: `Correct ${CARD}.` })

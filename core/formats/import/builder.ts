@@ -39,6 +39,9 @@ export interface PoolSpec {
   readonly countPadding?: boolean
 }
 
+/** Weights, zeros included, of all convolutions that grow to be ours: a small file must not become a huge network. */
+const MAX_GROWN = 2 ** 26
+
 const WHY_SQUARE = 'Export the model with equal strides.'
 
 export class NetworkBuilder {
@@ -47,6 +50,8 @@ export class NetworkBuilder {
   readonly #tensors = new Map<string, Tensor>()
   readonly #notes: string[] = []
   readonly #name: string
+  #grown = 0
+  #numbers = 0
 
   constructor(name: string) {
     this.#name = name.slice(0, 128) || 'imported'
@@ -127,7 +132,7 @@ export class NetworkBuilder {
     if (mask === undefined || mask.every((kept) => kept === 1)) {
       return this.#add(origin, (id) => ({ op: 'relu', id, inputs: [input], mask: 'none' }))
     }
-    const byChannel = mask.length === shape[0]
+    const byChannel = shape.length === 3 && mask.length === shape[0]
     return this.#add(origin, (id) => ({ op: 'relu', id, inputs: [input], mask: byChannel ? 'channel' : 'element' }), {
       mask: { shape: byChannel ? [shape[0]] : shape, data: mask },
     })
@@ -274,6 +279,10 @@ export class NetworkBuilder {
         const what = `${name} has ${tensor.data.length} numbers, expected ${shapeText(tensor.shape)}`
         refuseNode(origin.name, origin.operator, what, 'The file is damaged.')
       }
+      this.#numbers += tensor.data.length
+      if (this.#numbers > LIMITS.weights) {
+        refuseNode(origin.name, origin.operator, `more than ${LIMITS.weights} weights in all`, 'Use a smaller network.')
+      }
       this.#tensors.set(`${node.id}.${name}`, tensor)
     }
     this.#nodes.push(node)
@@ -348,7 +357,8 @@ export class NetworkBuilder {
       )
     }
     const planes = spec.weight.length / (height * width)
-    if (planes * size[0] * size[1] > LIMITS.weights) {
+    this.#grown += planes * size[0] * size[1]
+    if (this.#grown > MAX_GROWN) {
       refuseNode(origin.name, origin.operator, 'too many weights once its padding is even', 'Use even padding.')
     }
     this.note(origin, `kernel ${height}x${width} becomes ${size.join('x')} with zeros: uneven padding or dilation`)

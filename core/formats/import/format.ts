@@ -1,12 +1,15 @@
 /** What an interchange format is to the rest of the program: something that recognises a path and reads a network. */
 import { AdytonError } from '../../errors/errors.ts'
 import type { Graph, Tensor } from '../../network/graph.ts'
+import type { Calibration } from '../../network/lower/calibrate.ts'
 import type { Card } from '../model-directory.ts'
 
 /** A network as a file describes it, before a card is made for it. */
 export interface ImportedNetwork {
   readonly graph: Graph
   readonly tensors: ReadonlyMap<string, Tensor>
+  /** Ranges on training images, where we wrote the file. */
+  readonly calibration?: Calibration
   /** What was changed on the way, for people: 'node pad_1: folded into conv_2'. */
   readonly notes: readonly string[]
   /** What the file itself says of the model: all of a card where we wrote it, single fields otherwise. */
