@@ -44,7 +44,7 @@ describe('migrations', () => {
         expect(zoo.db.pragma('user_version', { simple: true })).toBe(SCHEMA_VERSION)
         expect(zoo.db.prepare('SELECT id, name FROM models').all()).toEqual([{ id: 'oldmodel', name: 'Élan' }])
         expect(zoo.db.prepare('SELECT stage FROM versions').pluck().all()).toEqual(['candidate'])
-        if (version >= 4 && version < SCHEMA_VERSION) {
+        if (version >= 4 && version < 10) {
           // The search index is built of what was there before it.
           expect(listModels(zoo, { query: 'wing elan' }).models.map(({ id }) => id)).toEqual(['oldmodel'])
         }

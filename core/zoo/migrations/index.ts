@@ -12,6 +12,8 @@ import { lineage } from './007-lineage.ts'
 import { measurements } from './008-measurements.ts'
 import { inferences } from './009-inferences.ts'
 import { search } from './010-search.ts'
+import { signers } from './011-signers.ts'
+import { jobs } from './012-jobs.ts'
 
 export const MIGRATIONS: readonly string[] = [
   models,
@@ -24,4 +26,6 @@ export const MIGRATIONS: readonly string[] = [
   measurements,
   inferences,
   search,
+  signers,
+  jobs,
 ]

@@ -1,0 +1,29 @@
+/** Jobs in the catalog's database, so that they outlive the program. */
+import type { Zoo } from '../zoo/zoo.ts'
+import type { Job, JobStore } from './job.ts'
+
+interface Row {
+  readonly id: string
+  readonly json: string
+}
+
+export function jobStore(zoo: Zoo): JobStore {
+  const { db } = zoo
+  return {
+    all: () => {
+      const rows = db.prepare('SELECT id, json FROM jobs ORDER BY key').all() as Row[]
+      return rows.map(({ json }) => JSON.parse(json) as Job)
+    },
+    put: (job) =>
+      zoo.write(() => {
+        db.prepare('INSERT INTO jobs (id, json) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET json = excluded.json').run(
+          job.id,
+          JSON.stringify(job),
+        )
+      }),
+    remove: (id) =>
+      zoo.write(() => {
+        db.prepare('DELETE FROM jobs WHERE id = ?').run(id)
+      }),
+  }
+}
