@@ -28,6 +28,8 @@ export function addCurationCommands(program: Command, { run, integerArgument, ex
     .option('--rate <x>', 'highest learning rate', positiveNumber, 0.1)
     .option('--seed <n>', 'repeats the run', integerArgument, 1)
     .option('--name <text>', 'name on the card')
+    .option('--keep', 'bring the result into the catalog')
+    .option('--data <folder>', 'folder of the catalog')
     .option('--json', 'print one JSON document')
     .addHelpText('after', example('train --arch resnet8-w20 --dataset generated --out my-model --epochs 5'))
     .action(async ({ json = false, ...flags }: { json?: boolean } & Record<string, unknown>) => {
@@ -61,6 +63,8 @@ export function addCurationCommands(program: Command, { run, integerArgument, ex
     .option('--seed <n>', 'repeats the run', integerArgument, 1)
     .option('--recipe <file>', 'a recipe as JSON instead of a method')
     .option('--name <text>', 'name on the card')
+    .option('--keep', 'bring the result into the catalog')
+    .option('--data <folder>', 'folder of the catalog')
     .option('--json', 'print one JSON document')
     .addHelpText(
       'after',
@@ -101,9 +105,11 @@ async function readJson(file: string): Promise<unknown> {
   }
 }
 
+const inCatalog = (id: string | null): string => (id === null ? '' : ` (zoo:${id})`)
+
 function renderTrain(result: TrainOutcome): string {
   return [
-    `${result.model}: ${percent(result.accuracy)} of ${integer(result.images)} test images.`,
+    `${result.model}${inCatalog(result.id)}: ${percent(result.accuracy)} of ${integer(result.images)} test images.`,
     `${integer(result.relus)} ReLUs, ${integer(result.macs)} MACs, ${integer(result.params)} parameters; ` +
       `${result.epochs} epochs in ${duration(1000 * result.seconds)} on ${result.engine}.`,
   ].join('\n')
@@ -119,7 +125,7 @@ function renderEvaluate(result: EvaluateResult): string {
 function renderLinearize(result: LinearizeOutcome): string {
   const before = result.accuracy.before === null ? 'unknown' : percent(result.accuracy.before)
   return [
-    `${result.model}: ${percent(result.accuracy.after)} at ${integer(result.relus.after)} ReLUs ` +
+    `${result.model}${inCatalog(result.id)}: ${percent(result.accuracy.after)} at ${integer(result.relus.after)} ReLUs ` +
       `(before: ${before} at ${integer(result.relus.before)}).`,
     '',
     table(

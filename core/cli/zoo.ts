@@ -5,8 +5,18 @@ import type { Operation } from '../api/operation.ts'
 import { AdytonError } from '../errors/errors.ts'
 import { SORT_NAMES } from '../zoo/list.ts'
 import { STAGES } from '../zoo/models.ts'
+import { FORMATS, TABLE_NAMES } from '../zoo/tables.ts'
 import { bytes, integer } from './format.ts'
 import type { Runner } from './runner.ts'
+import { addExchangeCommands, type AddAny, type Flags } from './zoo-exchange.ts'
+import {
+  renderDiff,
+  renderDuplicates,
+  renderPareto,
+  renderPublished,
+  renderRestored,
+  renderTable,
+} from './zoo-analysis-render.ts'
 import {
   renderComparison,
   renderDetails,
@@ -15,8 +25,6 @@ import {
   renderList,
   renderVerification,
 } from './zoo-render.ts'
-
-type Flags = Record<string, unknown>
 
 export function addZooCommands(program: Command, { run, integerArgument, example }: Runner): void {
   const zoo = program
@@ -27,22 +35,32 @@ export function addZooCommands(program: Command, { run, integerArgument, example
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', example('zoo list "relus<50k acc>70 tag:demo" --sort relus'))
 
+  /** A command whose arguments and flags say which operation it calls. */
+  const addAny: AddAny = (usage, summary, choose) => {
+    const command = zoo.command(usage).description(summary).configureHelp({ showGlobalOptions: true })
+    return command.action(async (...given: unknown[]) => {
+      const { json = false, data, ...flags } = command.optsWithGlobals<{ json?: boolean; data?: string } & Flags>()
+      const args = given.slice(0, command.registeredArguments.length) as string[]
+      await choose(
+        flags,
+        ...args,
+      )((operation, input, text) => run(operation, data === undefined ? input : { ...input, data }, json, text))
+    })
+  }
   /** A command that calls one operation; `input` makes the operation's input of arguments and flags. */
   const add = <I, O>(
     usage: string,
     operation: Operation<I, O>,
-    input: (flags: Flags, ...args: string[]) => unknown,
+    input: (flags: Flags, ...args: string[]) => Flags,
     text: (output: O) => string,
-  ): Command => {
-    const command = zoo.command(usage).description(operation.summary).configureHelp({ showGlobalOptions: true })
-    return command.action(async (...given: unknown[]) => {
-      const { json = false, ...flags } = command.optsWithGlobals<{ json?: boolean } & Flags>()
-      const args = given.slice(0, command.registeredArguments.length) as string[]
-      const { data } = flags
-      const fields = input(flags, ...args) as Flags
-      await run(operation, data === undefined ? fields : { ...fields, data }, json, text)
-    })
-  }
+  ): Command =>
+    addAny(
+      usage,
+      operation.summary,
+      (flags, ...args) =>
+        (call) =>
+          call(operation, input(flags, ...args), text),
+    )
   const stage = () => new Option('--stage <name>', 'stage of the version').choices(STAGES)
 
   add('list [query...]', operations.zooList, (flags, query) => ({ ...flags, query: words(query) }), renderList)
@@ -55,28 +73,7 @@ export function addZooCommands(program: Command, { run, integerArgument, example
     // A term that is turned round begins with a dash; what is no term is told as such.
     .allowUnknownOption()
   add('show <id>', operations.zooShow, (_, id) => ({ id }), renderDetails)
-  add(
-    'import <path>',
-    operations.zooImport,
-    ({ from, relation, ...flags }, path) => ({
-      ...flags,
-      path,
-      ...(from === undefined ? {} : { parent: { id: from, ...(relation === undefined ? {} : { relation }) } }),
-    }),
-    (made) =>
-      `${made.name}: model ${made.id}, version ${made.version}; ${integer(made.relus)} ReLUs, ` +
-      `${integer(made.macs)} MACs, ${integer(made.params)} parameters.`,
-  )
-    .addOption(stage())
-    .option('--version-of <id>', 'a new version of this model, instead of a new model')
-    .option('--from <id>', 'the model of the catalog that it was made of')
-    .addOption(new Option('--relation <kind>', 'how it was made of it').choices(['trained-from', 'linearised-from']))
-  add(
-    'export <id> <path>',
-    operations.zooExport,
-    (_, id, path) => ({ id, path }),
-    ({ folder, files }) => `${folder}: ${files.join(', ')}`,
-  )
+  addExchangeCommands(addAny, { stage, integerArgument, example })
   add('tag <id> [tags...]', operations.zooTag, (_, id, tags) => ({ id, ...signed(tags) }), renderTags)
     .allowUnknownOption()
     .addHelpText('after', example('zoo tag 7kq2m4xw9d +demo -draft'))
@@ -91,6 +88,23 @@ export function addZooCommands(program: Command, { run, integerArgument, example
     .option('--base-model <text>', 'what it was made of, in words')
     .option('--limits <text>', 'what it is not for')
   add('compare <ids...>', operations.zooCompare, (_, ids) => ({ ids }), renderComparison)
+  add('diff <a> <b>', operations.zooDiff, (_, a, b) => ({ a, b }), renderDiff)
+  add('duplicates', operations.zooDuplicates, () => ({}), renderDuplicates)
+  add('pareto [query...]', operations.zooPareto, (flags, query) => ({ ...flags, query: words(query) }), renderPareto)
+    .option('--x <measure>', "'relus', 'macs', 'params', 'accuracy' or the name of a measurement")
+    .option('--y <measure>', 'the other measure')
+    .option('--published <dataset>', 'put the published results on this data set beside')
+    .allowUnknownOption()
+    .addHelpText('after', example('zoo pareto dataset:cifar100 --x relus --y accuracy --published cifar100'))
+  add('published [dataset]', operations.published, (_, dataset) => (dataset ? { dataset } : {}), renderPublished)
+  add(
+    'table <name> [path]',
+    operations.zooTable,
+    (flags, name, path) => ({ ...flags, table: name, ...(path ? { path } : {}) }),
+    renderTable,
+  )
+    .addOption(new Option('--format <name>', 'of the export').choices(FORMATS))
+    .addHelpText('after', `\nTables: ${TABLE_NAMES.join(', ')}\n${example('zoo table models models.csv')}`)
   add('lineage <id>', operations.zooLineage, (_, id) => ({ id }), renderLineage)
   add('history <id>', operations.zooHistory, (flags, id) => ({ ...flags, id }), renderHistory).option(
     '--limit <n>',
@@ -125,6 +139,7 @@ export function addZooCommands(program: Command, { run, integerArgument, example
     (_, path) => ({ path }),
     (done) => `${done.folder}: ${integer(done.models)} models, ${integer(done.files)} files of ${bytes(done.bytes)}.`,
   )
+  add('restore-backup <path>', operations.zooRestoreBackup, (_, path) => ({ path }), renderRestored)
   add(
     'vacuum',
     operations.zooVacuum,

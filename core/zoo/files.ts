@@ -2,11 +2,23 @@
  * The content-addressed folder: `files/ab/ab12…` holds the bytes whose SHA-256 is ab12…; `files/incoming/` what is being
  * brought in, one folder for each import, named by its process.
  *
+ * A file may be a symbolic link to weights that somebody else keeps; its checksum shows when they change.
+ *
  * A file is first written and synced below incoming/, then renamed within the transaction that inserts its row. Files are
  * removed within transactions too, after a look at the rows, so a file that a row refers to is never removed.
  */
 import { createHash } from 'node:crypto'
-import { closeSync, createReadStream, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { AdytonError } from '../errors/errors.ts'
@@ -53,17 +65,22 @@ export class FileStore {
 
   /** Hashes and syncs what a staging folder holds under a name, and prepares its place. */
   async stage(path: string): Promise<Staged> {
-    const file = openSync(path, 'r+')
-    try {
-      fsyncSync(file)
-    } finally {
-      closeSync(file)
+    const linked = isLink(path)
+    // What a link leads to is not ours to sync.
+    if (!linked) {
+      const file = openSync(path, 'r+')
+      try {
+        fsyncSync(file)
+      } finally {
+        closeSync(file)
+      }
     }
     const { sha256, size } = await hashFile(path)
     const target = this.path(sha256)
     await systemFiles.makeFolder(dirname(target))
-    // A stored file that was damaged since is replaced by the good bytes.
-    const known = existsSync(target) && (await hashFile(target)).sha256 === sha256
+    // A stored file that was damaged since is replaced by the good bytes, and a link by a file.
+    const kept = existsSync(target) && (linked || !isLink(target))
+    const known = kept && (await hashFile(target)).sha256 === sha256
     return { path, sha256, size, known }
   }
 
@@ -100,6 +117,10 @@ export class FileStore {
     const dead = (await systemFiles.list(incoming)).filter(isLeftover)
     return { files, strays: [...strays, ...dead.map((name) => join(incoming, name))] }
   }
+}
+
+function isLink(path: string): boolean {
+  return lstatSync(path).isSymbolicLink()
 }
 
 /** SHA-256 and size of a file, read in pieces. */

@@ -12,11 +12,11 @@
 import { join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { AdytonError } from '../errors/errors.ts'
-import { systemFiles } from '../protocol/store/files.ts'
 import { adviceFor, catalogError, configure, connect, integrityProblems } from './database.ts'
 import { FileStore } from './files.ts'
 import { checkVersion, migrate } from './migrate.ts'
-import { beginSession, type Session } from './sessions.ts'
+import { beginUndisturbed } from './restore-state.ts'
+import type { Session } from './sessions.ts'
 
 export const DATABASE = 'catalog.sqlite'
 
@@ -37,8 +37,7 @@ export async function openZoo(dataFolder: string): Promise<Zoo> {
   let session: Session | undefined
   let db: Database | undefined
   try {
-    await systemFiles.makeFolder(folder)
-    session = await beginSession(join(folder, 'open'))
+    session = await beginUndisturbed(dataFolder)
     db = connect(file)
     checkVersion(db, file, backups)
     configure(db)

@@ -82,6 +82,40 @@ describe('import and export', () => {
     expect(listModels(zoo).total).toBe(2)
   })
 
+  test('weights that are linked stay where they are; the catalog notices when they change or go', async () => {
+    const source = await writeTiny(join(dir, 'tiny'))
+    const weights = join(source, 'weights.safetensors')
+    const original = await readFile(weights)
+    const { id } = await importModel(zoo, source, { link: true })
+    // The weights are no file of the catalog's own.
+    expect(await stored()).toHaveLength(3)
+    expect((await verifyZoo(zoo)).ok).toBe(true)
+    await exportModel(zoo, id, join(dir, 'out'))
+    expect(await files(join(dir, 'out'))).toEqual(await files(source))
+    await backupZoo(zoo, join(dir, 'backup'))
+    await appendFile(weights, 'x')
+    expect((await verifyZoo(zoo)).bad).toMatchObject([{ problem: 'damaged', models: [id] }])
+    await expect(exportModel(zoo, id, join(dir, 'out2'))).rejects.toMatchObject({ code: 'catalog-corrupt' })
+    await rm(weights)
+    expect((await verifyZoo(zoo)).bad).toMatchObject([{ problem: 'missing', models: [id] }])
+    // A backup has the bytes, and a copy takes the place of a link.
+    expect(await withZoo(join(dir, 'backup'), async (copy) => (await verifyZoo(copy)).ok)).toBe(true)
+    await writeFile(weights, original)
+    await importModel(zoo, source)
+    expect(await stored()).toHaveLength(4)
+    await rm(source, { recursive: true })
+    expect((await verifyZoo(zoo)).ok).toBe(true)
+  })
+
+  test('a purge takes the link away and leaves what it leads to', async () => {
+    const source = await writeTiny(join(dir, 'tiny'))
+    const { id } = await importModel(zoo, source, { link: true })
+    trashModels(zoo, [id])
+    purgeModels(zoo, { ids: [id] })
+    expect((await readFile(join(source, 'weights.safetensors'))).length).toBeGreaterThan(0)
+    expect(await verifyZoo(zoo)).toMatchObject({ ok: true, orphans: [], files: 0 })
+  })
+
   test.each<[string, string, (path: string) => Promise<unknown>]>([
     ['no such folder', 'file-not-found', () => Promise.resolve()],
     ['a file', 'file-unsupported', (path: string) => writeFile(path, 'x')],

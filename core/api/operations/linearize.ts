@@ -9,6 +9,7 @@ import { recipeData, runRecipe, type RecipeResult } from '../../linearize/recipe
 import { parseRecipe, RECIPE_VERSION, type Recipe } from '../../linearize/recipe/schema.ts'
 import { calibrateOn, datasetCard, jobStorage, openSetting, writeText } from '../curation/setting.ts'
 import type { Operation } from '../operation.ts'
+import { keep } from '../recording.ts'
 import { loadNetwork } from '../source.ts'
 
 const whole = (min: number, max: number) => v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max))
@@ -32,11 +33,18 @@ export const linearizeInput = v.strictObject({
   /** A recipe as JSON, instead of a method. */
   recipe: v.optional(v.unknown()),
   name: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(100))),
+  /** Bring the result into the catalog. */
+  keep: v.optional(v.boolean(), false),
+  /** Folder of the catalog; see dataFolder. */
+  data: v.exactOptional(v.string()),
 })
 export type LinearizeInput = v.InferOutput<typeof linearizeInput>
 
 export interface LinearizeOutcome {
+  /** Folder. */
   readonly model: string
+  /** In the catalog, when it was brought there. */
+  readonly id: string | null
   readonly relus: { readonly before: number; readonly after: number }
   readonly accuracy: { readonly before: number | null; readonly after: number }
   readonly recipe: Recipe
@@ -99,7 +107,7 @@ export const linearize: Operation<LinearizeInput, LinearizeOutcome> = {
   async run(input, context) {
     const started = performance.now()
     const given = input.recipe === undefined ? undefined : withBudget(parseRecipe(input.recipe), input.budget)
-    const network = await loadNetwork({ model: input.model })
+    const network = await loadNetwork({ model: input.model }, input.data)
     const relus = countKept(network.graph, masksOf({ graph: network.graph, tensors: network.tensors }))
     const recipe = given ?? methodRecipe(input, relus)
     const setting = await openSetting({ dataset: input.dataset, batch: recipe.batches?.size ?? 128, network, context })
@@ -136,8 +144,10 @@ export const linearize: Operation<LinearizeInput, LinearizeOutcome> = {
       await writeText(join(input.out, 'recipe.json'), `${JSON.stringify(recipe, undefined, 2)}\n`)
       const layers = layerReport(result.graph, result.masks)
       await writeText(join(input.out, 'relus.svg'), layerReportSvg(layers))
+      const kept = { folder: input.out, data: input.data, by: 'linearize', of: input.model } as const
       return {
         model: input.out,
+        id: input.keep ? await keep(kept) : null,
         relus: { before: countKept(start.graph, before), after: result.relus },
         accuracy: { before: network.card?.accuracy?.top1 ?? null, after: result.accuracy },
         recipe,

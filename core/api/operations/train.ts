@@ -8,6 +8,7 @@ import { countNetwork } from '../../network/counts.ts'
 import { TrainableModel } from '../../training/model/model.ts'
 import { calibrateOn, checkFits, datasetCard, jobStorage, openSetting } from '../curation/setting.ts'
 import type { Operation } from '../operation.ts'
+import { keep } from '../recording.ts'
 
 const whole = (min: number, max: number) => v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max))
 
@@ -23,11 +24,18 @@ export const trainInput = v.strictObject({
   rate: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(10)), 0.1),
   seed: v.optional(whole(0, 2 ** 32 - 1), 1),
   name: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(100))),
+  /** Bring the result into the catalog. */
+  keep: v.optional(v.boolean(), false),
+  /** Folder of the catalog; see dataFolder. */
+  data: v.exactOptional(v.string()),
 })
 export type TrainInput = v.InferOutput<typeof trainInput>
 
 export interface TrainOutcome {
+  /** Folder. */
   readonly model: string
+  /** In the catalog, when it was brought there. */
+  readonly id: string | null
   readonly accuracy: number
   readonly images: number
   readonly relus: number
@@ -86,8 +94,11 @@ export const train: Operation<TrainInput, TrainOutcome> = {
         },
       })
       const { relus, macs, params } = countNetwork(trained.graph, trained.tensors)
+      const of = `${input.arch} on ${dataset.name}`
+      const id = input.keep ? await keep({ folder: input.out, data: input.data, by: 'train', of }) : null
       return {
         model: input.out,
+        id,
         accuracy: measured.top1,
         images: measured.images,
         relus,

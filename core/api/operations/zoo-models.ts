@@ -2,8 +2,6 @@
 import * as v from 'valibot'
 import { compareModels, COMPARED, type Comparison } from '../../zoo/compare.ts'
 import { editModel } from '../../zoo/edit.ts'
-import { exportModel, type Exported } from '../../zoo/export.ts'
-import { importModel, type Imported } from '../../zoo/import.ts'
 import { inferencesOf, type Inference } from '../../zoo/inferences.ts'
 import { lineageOf, type Lineage } from '../../zoo/lineage.ts'
 import { listModels, MAX_LIMIT, SORT_NAMES, type ModelList } from '../../zoo/list.ts'
@@ -63,37 +61,6 @@ export const zooHistory: Operation<v.InferOutput<typeof historyInput>, readonly 
   summary: 'Lists the private inferences of a model, each with its whole account, the newest first.',
   input: historyInput,
   run: ({ data, id, limit }) => withZoo(dataFolder(data), (zoo) => inferencesOf(zoo, id, limit)),
-}
-
-const importInput = v.strictObject({
-  ...dataEntry,
-  path: v.pipe(v.string(), v.minLength(1)),
-  stage: v.optional(v.picklist(STAGES), 'draft'),
-  /** A model that gets a new version, instead of a new model. */
-  versionOf: v.exactOptional(idText),
-  /** The model that it was made of. */
-  parent: v.exactOptional(
-    v.strictObject({
-      id: idText,
-      relation: v.optional(v.picklist(['trained-from', 'linearised-from']), 'trained-from'),
-    }),
-  ),
-})
-
-export const zooImport: Operation<v.InferOutput<typeof importInput>, Imported> = {
-  name: 'zooImport',
-  summary: 'Brings a model folder into the catalog.',
-  input: importInput,
-  run: ({ data, path, ...options }) => withZoo(dataFolder(data), (zoo) => importModel(zoo, path, options)),
-}
-
-const exportInput = v.strictObject({ ...dataEntry, ...idEntry, path: v.pipe(v.string(), v.minLength(1)) })
-
-export const zooExport: Operation<v.InferOutput<typeof exportInput>, Exported> = {
-  name: 'zooExport',
-  summary: 'Writes a model of the catalog as a model folder.',
-  input: exportInput,
-  run: ({ data, id, path }) => withZoo(dataFolder(data), (zoo) => exportModel(zoo, id, path)),
 }
 
 const someTags = v.optional(v.pipe(v.array(v.string()), v.maxLength(100)), [])
