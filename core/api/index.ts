@@ -13,18 +13,11 @@ import { models } from './operations/models.ts'
 import { serve } from './operations/serve.ts'
 import { sweep } from './operations/sweep.ts'
 import { train } from './operations/train.ts'
+import { published, zooDiff, zooDuplicates, zooPareto, zooRestoreBackup, zooTable } from './operations/zoo-analysis.ts'
+import { zooExportBundle, zooForgetSigner, zooImportBundle, zooInspect, zooSigners } from './operations/zoo-bundles.ts'
 import { zooBackup, zooPurge, zooRestore, zooTrash, zooVacuum, zooVerify } from './operations/zoo-care.ts'
-import {
-  zooCompare,
-  zooEdit,
-  zooExport,
-  zooHistory,
-  zooImport,
-  zooLineage,
-  zooList,
-  zooShow,
-  zooTag,
-} from './operations/zoo-models.ts'
+import { zooExport, zooExportOnnx, zooImport } from './operations/zoo-exchange.ts'
+import { zooCompare, zooEdit, zooHistory, zooLineage, zooList, zooShow, zooTag } from './operations/zoo-models.ts'
 
 export const operations = {
   infer,
@@ -43,10 +36,21 @@ export const operations = {
   zooList,
   zooShow,
   zooImport,
+  zooImportBundle,
+  zooInspect,
   zooExport,
+  zooExportOnnx,
+  zooExportBundle,
+  zooSigners,
+  zooForgetSigner,
   zooTag,
   zooEdit,
   zooCompare,
+  zooDiff,
+  zooDuplicates,
+  zooPareto,
+  published,
+  zooTable,
   zooLineage,
   zooHistory,
   zooTrash,
@@ -54,5 +58,6 @@ export const operations = {
   zooPurge,
   zooVerify,
   zooBackup,
+  zooRestoreBackup,
   zooVacuum,
 } as const

@@ -49,7 +49,22 @@ export async function record(
   }
 }
 
-/** Brings a model that was just made into the catalog; returns its id. */
-export async function keep(folder: string, data: string | undefined, options: ImportOptions): Promise<string> {
+export interface Kept {
+  /** Folder of the model that was just made. */
+  readonly folder: string
+  readonly data: string | undefined
+  readonly by: 'train' | 'linearize'
+  /** The model that it was made of: 'zoo:ID', or a name; for a training its architecture and data. */
+  readonly of: string
+}
+
+/** Brings a model that was made here into the catalog, with where it comes from; returns its id. */
+export async function keep({ folder, data, by, of }: Kept): Promise<string> {
+  const relation = by === 'train' ? 'trained-from' : 'linearised-from'
+  const parent = catalogId(of)
+  const options: ImportOptions =
+    parent === undefined
+      ? { made: { by, of: { relation, source: of, recipe: null } } }
+      : { made: { by }, parent: { id: parent, relation } }
   return await withZoo(dataFolder(data), async (zoo) => (await importModel(zoo, folder, options)).id)
 }

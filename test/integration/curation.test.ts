@@ -47,6 +47,34 @@ describe('from nothing to a private inference', () => {
     expect(JSON.parse(inferred.stdout)).toMatchObject({ images: 2, verified: true, relus: 500 })
   })
 
+  test('what is made goes into the catalog with where it comes from', async () => {
+    const catalog = ['--keep', '--data', join(folder, 'data'), '--json']
+    const json = async (...args: string[]): Promise<unknown> => {
+      const { code, stdout, stderr } = await adyton(...args)
+      expect(code, stderr).toBe(0)
+      return JSON.parse(stdout)
+    }
+    const data = ['--dataset', 'generated']
+    // The finished job of before: nothing is trained again.
+    const made = (await json('train', '--arch', 'lenet-tiny', ...data, '--out', full, '--epochs', '1', ...catalog)) as {
+      id: string
+    }
+    const args = ['--method', 'random', '--budget', '400', '--finetune', '1', ...data, '--out', join(folder, 'kept')]
+    const { id } = (await json('linearize', '--model', `zoo:${made.id}`, ...args, ...catalog)) as { id: string }
+    const { edges } = (await json('zoo', 'lineage', id, ...catalog.slice(1))) as { edges: unknown[] }
+    expect(edges).toEqual([
+      expect.objectContaining({
+        child: made.id,
+        parent: null,
+        relation: 'trained-from',
+        source: expect.stringMatching(/^lenet-tiny on /) as string,
+      }),
+      expect.objectContaining({
+        ...{ child: id, parent: made.id, relation: 'linearised-from', recipe: 'random to 400 ReLUs' },
+      }),
+    ])
+  })
+
   test('a model is trained on with the normalisation of its own card', async () => {
     const shifted = join(folder, 'shifted')
     cpSync(full, shifted, { recursive: true, filter: (path) => !path.endsWith('job') })

@@ -1,0 +1,182 @@
+import { describe, expect, test } from 'vitest'
+import { AdytonError } from '../../core/errors/errors.ts'
+import { type Job, type JobEvents, type JobStore } from '../../core/jobs/job.ts'
+import { JobQueue, type QueueEvent } from '../../core/jobs/queue.ts'
+import { jobStore } from '../../core/jobs/store.ts'
+import { withZoo } from '../../core/zoo/zoo.ts'
+import { temporaryFolder } from '../fixtures/zoo.ts'
+
+/** A runner whose jobs end when the test says so. */
+class Bench {
+  readonly running = new Map<
+    string,
+    { job: Job; events: JobEvents; resolve: (r: unknown) => void; fail: (e: unknown) => void }
+  >()
+  readonly stopped: string[] = []
+  readonly saved = new Map<string, Job>()
+  readonly events: QueueEvent[] = []
+  time = 1000
+  /** Jobs notice a stop only when the test lets them. */
+  deaf = false
+
+  readonly store: JobStore = {
+    all: () => [...this.saved.values()],
+    put: (job) => void this.saved.set(job.id, structuredClone(job)),
+    remove: (id) => void this.saved.delete(id),
+  }
+
+  queue(): JobQueue {
+    const queue = new JobQueue({
+      store: this.store,
+      kindOf: (operation) => {
+        if (operation === 'train' || operation === 'linearize') return { lane: 'training', resumes: true }
+        return operation === 'infer' ? { lane: 'inference', resumes: false } : undefined
+      },
+      now: () => this.time,
+      runner: (job, events) => {
+        let fail: (error: unknown) => void = () => undefined
+        const done = new Promise<unknown>((resolve, reject) => {
+          fail = reject
+          this.running.set(job.id, { job, events, resolve, fail: reject })
+        })
+        return {
+          done: done.finally(() => this.running.delete(job.id)),
+          stop: () => {
+            this.stopped.push(job.id)
+            if (!this.deaf) fail(new AdytonError('cancelled', 'stopped'))
+          },
+        }
+      },
+    })
+    queue.listen((event) => this.events.push(event))
+    return queue
+  }
+}
+
+/** Until everything that was settled has been heard of. */
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const states = (queue: JobQueue): string[] => queue.list().map((job) => job.state)
+
+describe('the queue', () => {
+  test('runs one job of a lane at a time, in order, and lanes beside each other', async () => {
+    const bench = new Bench()
+    const queue = bench.queue()
+    const a = queue.submit('train', { n: 1 }, 'first')
+    queue.submit('linearize', { n: 2 }, 'second')
+    queue.submit('infer', {}, 'third')
+    expect(states(queue)).toEqual(['running', 'queued', 'running'])
+    expect(bench.running.get(a.id)?.job).toMatchObject({ operation: 'train', input: { n: 1 } })
+    bench.time = 4000
+    bench.running.get(a.id)?.resolve({ accuracy: 0.5 })
+    await settle()
+    expect(states(queue)).toEqual(['done', 'running', 'running'])
+    expect(queue.get(a.id)).toMatchObject({ result: { accuracy: 0.5 }, created: 1000, ended: 4000, spentMs: 3000 })
+    expect(() => queue.submit('zooList', {}, 'no job')).toThrow(RangeError)
+  })
+
+  test('a job that fails says why, lets the next one run, and can be tried again', async () => {
+    const bench = new Bench()
+    const queue = bench.queue()
+    const a = queue.submit('train', {}, 'a')
+    const b = queue.submit('train', {}, 'b')
+    bench.running.get(a.id)?.fail(new AdytonError('file-not-found', 'no data', { advice: 'Fetch it.' }))
+    await settle()
+    expect(states(queue)).toEqual(['failed', 'running'])
+    expect(queue.get(a.id).error).toEqual({ code: 'file-not-found', message: 'no data', advice: 'Fetch it.' })
+    queue.resume(a.id)
+    expect(queue.get(a.id)).toMatchObject({ state: 'queued', error: null })
+    bench.running.get(b.id)?.resolve(1)
+    await settle()
+    expect(states(queue)).toEqual(['running', 'done'])
+  })
+
+  test('pause keeps the time that was spent, resume goes on; a waiting job is held back', async () => {
+    const bench = new Bench()
+    const queue = bench.queue()
+    const a = queue.submit('train', {}, 'a')
+    const b = queue.submit('train', {}, 'b')
+    queue.pause(b.id)
+    bench.time += 500
+    queue.pause(a.id)
+    await settle()
+    expect(states(queue)).toEqual(['paused', 'paused'])
+    expect(queue.busy).toBe(false)
+    bench.time += 10_000
+    queue.resume(a.id)
+    bench.time += 250
+    bench.running.get(a.id)?.resolve(null)
+    await settle()
+    expect(queue.get(a.id)).toMatchObject({ state: 'done', spentMs: 750, started: 1000 })
+    expect(queue.get(b.id).state).toBe('paused')
+    expect(() => queue.pause(a.id)).toThrow(/'a' is done/)
+  })
+
+  test('a cancelled job ends as cancelled, unless it was done before it heard of it', async () => {
+    const bench = new Bench()
+    bench.deaf = true
+    const queue = bench.queue()
+    const [a, b] = [queue.submit('train', {}, 'a'), queue.submit('infer', {}, 'b')]
+    queue.pause(a.id)
+    queue.cancel(a.id)
+    queue.cancel(b.id)
+    expect(states(queue)).toEqual(['running', 'running'])
+    bench.running.get(a.id)?.fail(new AdytonError('cancelled', 'stopped'))
+    bench.running.get(b.id)?.resolve('in time')
+    await settle()
+    expect(states(queue)).toEqual(['cancelled', 'done'])
+    queue.remove(a.id)
+    expect(states(queue)).toEqual(['done'])
+    expect([...bench.saved.keys()]).toEqual([b.id])
+    expect(() => queue.get(a.id)).toThrow(AdytonError)
+  })
+
+  test('progress is told at once and not written; states are written before they are told', async () => {
+    const bench = new Bench()
+    const queue = bench.queue()
+    const seen: (string | undefined)[] = []
+    queue.listen((event) => {
+      if (event.kind === 'job') seen.push(bench.saved.get(event.job.id)?.state)
+    })
+    const { id } = queue.submit('train', {}, 'a')
+    bench.running.get(id)?.events.onProgress({ text: 'step 1', fraction: 0.5 })
+    expect(queue.get(id).progress).toEqual({ text: 'step 1', fraction: 0.5 })
+    expect(bench.saved.get(id)?.progress).toBeNull()
+    expect(bench.events.at(-1)).toEqual({ kind: 'progress', id, progress: { text: 'step 1', fraction: 0.5 } })
+    bench.running.get(id)?.resolve(1)
+    await settle()
+    expect(seen).toEqual(['queued', 'running', 'done'])
+    expect(bench.saved.get(id)?.progress).toEqual({ text: 'step 1', fraction: 0.5 })
+  })
+
+  test('what ran when the program ended goes on when it starts again, killed or closed', async () => {
+    const bench = new Bench()
+    const first = bench.queue()
+    first.submit('train', {}, 'a')
+    first.submit('train', {}, 'b')
+    // Killed: nobody said goodbye.
+    const second = bench.queue()
+    expect(states(second)).toEqual(['queued', 'queued'])
+    second.start()
+    expect(states(second)).toEqual(['running', 'queued'])
+    await second.close()
+    expect([...bench.saved.values()].map((job) => job.state)).toEqual(['queued', 'queued'])
+    // A closed queue starts nothing more.
+    expect(bench.running.size).toBe(0)
+  })
+})
+
+test('jobs lie in the catalog', async () => {
+  await using folder = await temporaryFolder()
+  const job: Job = {
+    ...{ id: 'a1', operation: 'train', input: { arch: 'x' }, title: 't', state: 'queued', created: 1, started: null },
+    ...{ ended: null, spentMs: 0, progress: null, result: null, error: null },
+  }
+  await withZoo(folder.dir, (zoo) => {
+    const store = jobStore(zoo)
+    store.put(job)
+    store.put({ ...job, id: 'a2' })
+    store.put({ ...job, state: 'done', result: [1] })
+    store.remove('a2')
+  })
+  await withZoo(folder.dir, (zoo) => expect(jobStore(zoo).all()).toEqual([{ ...job, state: 'done', result: [1] }]))
+})
