@@ -62,7 +62,12 @@ export const IMPORT_TABLE: Readonly<Record<string, Row>> = {
   // What api offers to code that runs in a browser: constants and pure functions.
   'core/api/data': { values: ['core/errors'], types: ['core/network', 'core/ledger'], forbid: ['desktop', 'node'] },
   'core/api': { values: [...computing, 'core/zoo', 'core/jobs', 'core/api/data'], forbid: ['desktop'] },
-  'core/cli': { values: [...computing, 'core/zoo', 'core/jobs', 'core/api', 'core/api/data'], forbid: ['desktop'] },
+  // Serves the windows' files and carries their messages to the host, for an ordinary browser.
+  'core/bridge': { values: [...computing, 'core/zoo', 'core/jobs', 'core/api', 'core/api/data'], forbid: ['desktop'] },
+  'core/cli': {
+    values: [...computing, 'core/zoo', 'core/jobs', 'core/api', 'core/api/data', 'core/bridge'],
+    forbid: ['desktop'],
+  },
   'electron/preload': { values: [], types: ['core/api', 'core/api/data'], forbid: ['node', 'svelte'] },
   electron: {
     values: [...computing, 'core/zoo', 'core/jobs', 'core/api', 'core/api/data', 'core/cli'],

@@ -9,6 +9,8 @@ export interface OperationProgress {
   readonly text: string
   /** Share that is done, 0 to 1, when it is known. */
   readonly fraction?: number
+  /** Numbers of this moment, for charts; plain data of the operation's own. */
+  readonly detail?: unknown
 }
 
 /** What the caller gives every operation. */

@@ -83,7 +83,7 @@ export class JobQueue {
 
   /** Puts a job at the end of its lane. */
   submit(operation: string, input: unknown, title: string): Job {
-    if (this.#options.kindOf(operation) === undefined) throw new RangeError(`'${operation}' is no job`)
+    if (this.#options.kindOf(operation) === undefined) throw new AdytonError('usage', `'${operation}' is no job`)
     const job: Job = {
       ...{ id: randomBytes(8).toString('hex'), operation, input, title, state: 'queued', created: this.#now() },
       ...{ started: null, ended: null, spentMs: 0, progress: null, result: null, error: null },

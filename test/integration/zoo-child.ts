@@ -21,7 +21,7 @@ for (let seed = 1; ; seed++) {
   appendFileSync(log, `imported ${id}\n`)
   mine.push(id)
   await editModel(zoo, id, { name: `edited ${seed % 4}` })
-  if (seed % 4 === 0) {
+  if (seed % 4 === 2) {
     const backup = join(folder, `backup-${process.pid}-${seed}`)
     await backupZoo(zoo, backup)
     appendFileSync(log, `backed-up ${backup}\n`)

@@ -118,7 +118,12 @@ const CASES: Case[] = [
     mayNot: ['core/cli', 'electron', 'renderer'],
   },
   { from: 'core/api/data/a.ts', may: ['core/errors'], mayNot: ['core/api', 'core/zoo'], typesOnly: ['core/network'] },
-  { from: 'core/cli/a.ts', may: ['core/api', 'core/formats'], mayNot: ['core/setup', 'electron/main', 'renderer'] },
+  { from: 'core/bridge/a.ts', may: ['core/api', 'core/api/data'], mayNot: ['core/cli', 'electron/main', 'renderer'] },
+  {
+    from: 'core/cli/a.ts',
+    may: ['core/api', 'core/formats', 'core/bridge'],
+    mayNot: ['core/setup', 'electron/main', 'renderer'],
+  },
   {
     from: 'electron/preload/a.ts',
     may: [],
