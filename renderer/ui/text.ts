@@ -1,0 +1,22 @@
+import { strings } from '../app/language.ts'
+
+export const text = strings({
+  en: {
+    close: 'Close',
+    cancel: 'Cancel',
+    undo: 'Undo',
+    dismiss: 'Dismiss',
+    tryAgain: 'Try again',
+    copy: 'Copy',
+    copied: 'Copied',
+    loading: 'Loading…',
+    home: 'Home',
+    up: 'Up',
+    path: 'Folder',
+    openPath: 'Go',
+    useFolder: 'Use this folder',
+    chooseFolder: 'Choose a folder',
+    noFolders: 'There are no folders in here.',
+    unknown: '–',
+  },
+})
