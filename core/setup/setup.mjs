@@ -5,9 +5,10 @@
  * Plain JavaScript for Node 20 and built-ins only, because it runs before anything is installed. It never writes to
  * stdout: the command that follows may own it (`--json`). It says nothing when there is nothing to do.
  *
- *   node core/setup/setup.mjs [--tests]
+ *   node core/setup/setup.mjs [--windows] [--tests]
  *
- * `--tests` may also install a C++ compiler (Debian, as root), so that the tests cover the native kernels.
+ * `--windows` also builds what the app and the browser show. `--tests` does so too, and may install a C++ compiler and
+ * a browser (Debian, as root), so that the tests cover the native kernels and the screens.
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -16,6 +17,7 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { buildRenderer } from './build-renderer.mjs'
 
 /** Oldest Node that runs the rest of the project (this file only needs 20). */
 const RUNTIME_MAJOR = 24
@@ -23,6 +25,8 @@ const RUNTIME_MAJOR = 24
 const LOCK = path.join('.adyton', 'setup.lock')
 /** What build-native.mjs makes. */
 const KERNELS = path.join('build', 'native', 'adyton_kernels.node')
+/** Browsers that the browser tests can drive. */
+export const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 const LOCK_POLL_MS = 200
 const LOCK_PATIENCE_MS = 20 * 60_000
 /** A lock directory without a readable owner is being made right now, or its maker died between two system calls. */
@@ -245,17 +249,18 @@ function nativeFingerprint(root, compiler) {
   return hash.digest('hex')
 }
 
-/** Debian and its derivatives, as root: one attempt at `apt-get install g++`, its output on stderr. */
-function installCompiler(root) {
+/** Debian and its derivatives, as root: one attempt at `apt-get install`, its output on stderr. */
+function installWithApt(root, name, why) {
   const isRoot = process.getuid?.() === 0
-  if (!isRoot || !existsSync('/etc/debian_version') || readJson(stampFile(root))?.compilerTried) return
-  record(root, { compilerTried: true })
-  log('installing a C++ compiler with apt-get (for the native kernels)')
+  const tried = readJson(stampFile(root))?.tried ?? []
+  if (!isRoot || !existsSync('/etc/debian_version') || tried.includes(name)) return
+  record(root, { tried: [...tried, name] })
+  log(`installing ${name} with apt-get (${why})`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   const apt = (/** @type {string[]} */ ...args) =>
     spawnSync('apt-get', ['-qq', ...args], { stdio: ['ignore', 2, 2], env }).status === 0
-  const install = () => apt('install', '-y', '--no-install-recommends', 'g++')
-  if (!install() && !(apt('update') && install())) log('apt-get could not install g++; going on without it')
+  const install = () => apt('install', '-y', '--no-install-recommends', name)
+  if (!install() && !(apt('update') && install())) log(`apt-get could not install ${name}; going on without it`)
 }
 
 /** What the native build of these sources with this compiler came to last time: true, false, or undefined (not tried). */
@@ -270,7 +275,7 @@ async function buildKernels(root, { mayInstall }) {
   const builder = path.join(root, 'core', 'setup', 'build-native.mjs')
   if (!existsSync(builder)) return
   if (lastBuild(root, nativeFingerprint(root, findCompiler())) === true) return
-  if (!findCompiler() && mayInstall) installCompiler(root)
+  if (!findCompiler() && mayInstall) installWithApt(root, 'g++', 'for the native kernels')
   const compiler = findCompiler()
   const fingerprint = nativeFingerprint(root, compiler)
   // A failure is told once; the next try is when a source or the compiler changes.
@@ -291,11 +296,21 @@ async function buildKernels(root, { mayInstall }) {
   }
 }
 
+async function buildWindows(root) {
+  const release = await acquireLock(path.join(root, LOCK))
+  try {
+    const problem = buildRenderer(root, log)
+    if (problem !== undefined) throw new SetupError(`the windows could not be built: ${problem}`)
+  } finally {
+    release()
+  }
+}
+
 /**
  * @param {string} root the repository
- * @param {{ tests?: boolean }} [options]
+ * @param {{ tests?: boolean, windows?: boolean }} [options]
  */
-export async function setup(root, { tests = false } = {}) {
+export async function setup(root, { tests = false, windows = tests } = {}) {
   if (!packagesAreCurrent(root)) {
     const release = await acquireLock(path.join(root, LOCK))
     try {
@@ -307,12 +322,17 @@ export async function setup(root, { tests = false } = {}) {
   }
   checkRuntime(root)
   await buildKernels(root, { mayInstall: tests })
+  if (windows) await buildWindows(root)
+  if (tests && !findProgram(BROWSERS)) installWithApt(root, 'chromium', 'for the browser tests')
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const root = fileURLToPath(new URL('../..', import.meta.url))
   try {
-    await setup(path.resolve(root), { tests: process.argv.includes('--tests') })
+    await setup(path.resolve(root), {
+      tests: process.argv.includes('--tests'),
+      windows: process.argv.some((flag) => flag === '--tests' || flag === '--windows'),
+    })
   } catch (error) {
     log(error instanceof SetupError ? error.message : (error?.stack ?? String(error)))
     process.exitCode = 1

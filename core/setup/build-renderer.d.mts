@@ -1,0 +1,1 @@
+export function buildRenderer(root: string, log: (line: string) => void): string | undefined
