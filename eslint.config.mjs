@@ -1,3 +1,4 @@
+import svelte from 'eslint-plugin-svelte'
 import tseslint from 'typescript-eslint'
 import { importTable } from './.eslint/import-rule.ts'
 
@@ -64,6 +65,27 @@ export default tseslint.config(
         { object: 'Math', property: 'random', message: 'Use node:crypto, or a seeded generator for training.' },
       ],
       'no-restricted-globals': ['error', ...domGlobals.map((name) => ({ name, message: 'core runs without a DOM.' }))],
+    },
+  },
+  ...svelte.configs['flat/recommended'],
+  {
+    files: ['**/*.svelte', '**/*.svelte.ts'],
+    languageOptions: {
+      parserOptions: {
+        parser: tseslint.parser,
+        projectService: true,
+        extraFileExtensions: ['.svelte'],
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
+    rules: {
+      // Addresses behind '#' need no resolving.
+      'svelte/no-navigation-without-resolve': 'off',
+      // Listeners and requests under way are no state of the page.
+      'svelte/prefer-svelte-reactivity': 'off',
+      // Props are declared with let where one of them is bindable.
+      'prefer-const': 'off',
+      'svelte/prefer-const': ['error', { destructuring: 'all' }],
     },
   },
   {

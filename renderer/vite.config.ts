@@ -1,17 +1,14 @@
-import { fileURLToPath } from 'node:url'
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig } from 'vite'
 
-const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
-
 export default defineConfig({
-  root: here('.'),
+  root: import.meta.dirname,
   // The same files are served over HTTP and from Electron's own protocol.
   base: './',
   publicDir: false,
-  plugins: [svelte({ configFile: here('svelte.config.js') })],
+  plugins: [svelte({ configFile: `${import.meta.dirname}/svelte.config.js` })],
   build: {
-    outDir: here('../build/renderer'),
+    outDir: `${import.meta.dirname}/../build/renderer`,
     emptyOutDir: true,
     target: 'es2023',
     // The content security policy allows no inline script and no data: font.

@@ -51,7 +51,9 @@ export function handleShortcut(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.isComposing) return
   const keys = pressed(event)
   const target = event.target as HTMLElement | null
-  const typing = target?.closest('input:not([type=checkbox]):not([type=radio]):not([type=range]), textarea, select, [contenteditable=true]')
+  const typing = target?.closest(
+    'input:not([type=checkbox]):not([type=radio]):not([type=range]), textarea, select, [contenteditable=true]',
+  )
   if (typing && !keys.includes('mod+') && !keys.includes('alt+')) return
   const command = commands.all.findLast((one) => one.keys === keys)
   if (command === undefined) return

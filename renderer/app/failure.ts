@@ -15,7 +15,9 @@ export class HostError extends Error {
 
 /** Stopped because somebody asked for it: nothing to report. */
 export function isCancelled(error: unknown): boolean {
-  return error instanceof HostError ? error.code === 'cancelled' : error instanceof DOMException && error.name === 'AbortError'
+  return error instanceof HostError
+    ? error.code === 'cancelled'
+    : error instanceof DOMException && error.name === 'AbortError'
 }
 
 export function toMessage(error: unknown): { message: string; advice: string | null } {

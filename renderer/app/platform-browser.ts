@@ -48,7 +48,9 @@ async function* filesIn(folder: FileSystemDirectoryEntry): AsyncGenerator<FileSy
 
 /** Uploads a folder whole and gives the path of the host's copy. */
 async function uploadFolder(folder: FileSystemDirectoryEntry): Promise<string> {
-  const batch = [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+  const batch = [...crypto.getRandomValues(new Uint8Array(8))]
+    .map((byte) => byte.toString(16).padStart(2, '0'))
+    .join('')
   let top: string | undefined
   for await (const entry of filesIn(folder)) {
     const name = entry.fullPath.replace(/^\//, '')
@@ -106,6 +108,7 @@ export const browserPlatform: Platform = {
   openExternal: (url) => void window.open(url, '_blank', 'noopener'),
   notify(title, body) {
     // Never asked for unasked: a browser that has not allowed it shows the toast alone.
-    if ('Notification' in window && Notification.permission === 'granted' && document.hidden) new Notification(title, { body })
+    if ('Notification' in window && Notification.permission === 'granted' && document.hidden)
+      new Notification(title, { body })
   },
 }

@@ -1,7 +1,16 @@
 /** A chart on the screen as a picture: SVG that stands alone, and PNG drawn from it. */
 
 /** Properties that a chart takes from the page's style sheets. */
-const STYLES = ['fill', 'stroke', 'stroke-width', 'stroke-dasharray', 'opacity', 'font', 'text-anchor', 'dominant-baseline']
+const STYLES = [
+  'fill',
+  'stroke',
+  'stroke-width',
+  'stroke-dasharray',
+  'opacity',
+  'font',
+  'text-anchor',
+  'dominant-baseline',
+]
 /** Pixels of a PNG for each pixel on the screen. */
 const SCALE = 2
 
