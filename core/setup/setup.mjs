@@ -17,7 +17,6 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { buildRenderer } from './build-renderer.mjs'
 
 /** Oldest Node that runs the rest of the project (this file only needs 20). */
 const RUNTIME_MAJOR = 24
@@ -297,6 +296,7 @@ async function buildKernels(root, { mayInstall }) {
 }
 
 async function buildWindows(root) {
+  const { buildRenderer } = await import('./build-renderer.mjs')
   const release = await acquireLock(path.join(root, LOCK))
   try {
     const problem = buildRenderer(root, log)

@@ -65,7 +65,7 @@ export class HostClient {
           then(value)
         }
       this.#waiting.set(id, { ...options, resolve: settle(resolve), reject: settle(reject) })
-      this.#send({ ...request, id } as Request)
+      this.#send({ ...request, id })
     })
   }
 
