@@ -2,11 +2,12 @@
  * Who an installation is to its peers: a key and a self-signed certificate, known by the certificate's SHA-256
  * fingerprint. There is no certification authority: peers pin each other's fingerprints when they are paired.
  */
-import { X509Certificate, createHash, createPrivateKey, randomBytes, timingSafeEqual } from 'node:crypto'
-import { chmod, link, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { X509Certificate, createHash, createPrivateKey, timingSafeEqual } from 'node:crypto'
+import { chmod, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AdytonError } from '../errors/errors.ts'
 import { errorCode } from './socket.ts'
+import { writeOnce } from './write-once.ts'
 
 export interface Identity {
   /** PEM. */
@@ -124,40 +125,4 @@ function damaged(path: string, what: string, cause?: unknown): AdytonError {
       'Restore it from a backup, or move it away: a new identity is then made, and every peer has to be paired again.',
     cause,
   })
-}
-
-/** Writes a file that is complete, synced and 0600 from the moment it has its name; a file that is there stays. */
-async function writeOnce(path: string, text: string): Promise<void> {
-  const draft = `${path}.${randomBytes(8).toString('hex')}.tmp`
-  const file = await open(draft, 'wx', 0o600)
-  try {
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    try {
-      await link(draft, path)
-    } catch (error) {
-      const code = errorCode(error)
-      if (code === 'EEXIST') return
-      // File systems with no hard links: of two processes that create at the same instant, the last one wins.
-      if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS' && code !== 'EOPNOTSUPP') throw error
-      await rename(draft, path)
-    }
-  } finally {
-    await rm(draft, { force: true })
-  }
-  await syncFolder(path)
-}
-
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const folder = await open(join(path, '..'), 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
 }

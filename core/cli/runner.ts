@@ -2,12 +2,13 @@
 import type { Operation } from '../api/operation.ts'
 
 export interface Runner {
-  /** Checks the input, runs the operation, prints its result. */
+  /** Checks the input, runs the operation, prints its result; where that counts as `failed`, the command ends with 1. */
   readonly run: <I, O>(
     operation: Operation<I, O>,
     input: unknown,
     json: boolean,
     text: (output: O) => string,
+    failed?: (output: O) => boolean,
   ) => Promise<void>
   /** Parses a whole number. */
   readonly integerArgument: (text: string) => number

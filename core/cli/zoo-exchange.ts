@@ -14,7 +14,12 @@ import type { Runner } from './runner.ts'
 export type Flags = Record<string, unknown>
 
 /** Calls an operation with what a command was given. */
-export type Call = <I, O>(operation: Operation<I, O>, input: Flags, text: (output: O) => string) => Promise<void>
+export type Call = <I, O>(
+  operation: Operation<I, O>,
+  input: Flags,
+  text: (output: O) => string,
+  failed?: (output: O) => boolean,
+) => Promise<void>
 
 /** Adds a command whose arguments and flags say which operation it calls. */
 export type AddAny = (
@@ -42,7 +47,8 @@ export function addExchangeCommands(add: AddAny, { stage, integerArgument, examp
     'Brings a model folder, a file of another program or a bundle into the catalog.',
     (flags, path) =>
       extension(path) === BUNDLE
-        ? (call) => call(operations.zooImportBundle, bundleInput(flags, path), renderBundle)
+        ? (call) =>
+            call(operations.zooImportBundle, bundleInput(flags, path), renderBundle, (done) => 'deleted' in done)
         : (call) => call(operations.zooImport, sourceInput(flags, path), renderSource),
   )
     .addOption(stage())

@@ -25,6 +25,17 @@ export function renderList({ models, total, next }: ModelList): string {
   return `${table(['id', 'name', 'stage', 'ReLUs', 'accuracy', 'tags'], rows)}\n${integer(total)} models.${more}`
 }
 
+/** Where a model of another program comes from, and how far it is from the original. */
+function importedAs(imported: ModelDetails['card']['imported']): string | undefined {
+  if (imported === undefined) return undefined
+  const { format, producer, comparison } = imported
+  const from = producer === undefined ? format : `${format}, by ${producer}`
+  if (comparison === undefined) return `${from}; not compared with another implementation`
+  const { against, images, largestDifference, largestLogit } = comparison
+  const far = `logits differ by at most ${largestDifference.toPrecision(2)}, the largest is ${largestLogit.toPrecision(3)}`
+  return `${from}; compared with ${against} on ${images} images: ${far}`
+}
+
 export function renderDetails(model: ModelDetails): string {
   const facts: (readonly [string, string | null | undefined])[] = [
     ['version', `${model.version} (${model.stage}), ${day(model.created)}`],
@@ -36,6 +47,7 @@ export function renderDetails(model: ModelDetails): string {
     ['base model', model.baseModel],
     ['limits', model.limits],
     ['training', model.card.training?.summary],
+    ['imported', importedAs(model.card.imported)],
     ['in the trash since', model.trashedAt === null ? null : day(model.trashedAt)],
   ]
   const numbers = model.measurements.map(({ what, value, unit, dataset, images, machine }) => [

@@ -44,7 +44,9 @@ export function addZooCommands(program: Command, { run, integerArgument, example
       await choose(
         flags,
         ...args,
-      )((operation, input, text) => run(operation, data === undefined ? input : { ...input, data }, json, text))
+      )((operation, input, text, failed) =>
+        run(operation, data === undefined ? input : { ...input, data }, json, text, failed),
+      )
     })
   }
   /** A command that calls one operation; `input` makes the operation's input of arguments and flags. */
@@ -53,13 +55,14 @@ export function addZooCommands(program: Command, { run, integerArgument, example
     operation: Operation<I, O>,
     input: (flags: Flags, ...args: string[]) => Flags,
     text: (output: O) => string,
+    failed?: (output: O) => boolean,
   ): Command =>
     addAny(
       usage,
       operation.summary,
       (flags, ...args) =>
         (call) =>
-          call(operation, input(flags, ...args), text),
+          call(operation, input(flags, ...args), text, failed),
     )
   const stage = () => new Option('--stage <name>', 'stage of the version').choices(STAGES)
 
@@ -129,10 +132,13 @@ export function addZooCommands(program: Command, { run, integerArgument, example
     (flags, ids) => ({ ...flags, ...(ids.length === 0 ? {} : { ids }) }),
     ({ models, files }) => `${integer(models.length)} models and ${integer(files)} files deleted.`,
   ).option('--older-than-days <n>', 'without ids: what has been in the trash for so long', integerArgument)
-  add('verify', operations.zooVerify, (flags) => flags, renderVerification).option(
-    '--repair',
-    'remove what no model uses, and rebuild the search index',
-  )
+  add(
+    'verify',
+    operations.zooVerify,
+    (flags) => flags,
+    renderVerification,
+    ({ ok }) => !ok,
+  ).option('--repair', 'remove what no model uses, and rebuild the search index')
   add(
     'backup <path>',
     operations.zooBackup,

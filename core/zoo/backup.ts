@@ -1,6 +1,6 @@
 /**
- * A copy of the whole catalog while it is in use: a data folder of its own, which any command opens with --data. To restore
- * it, put it in the place of the data folder's zoo/.
+ * A copy of the whole catalog while it is in use: a data folder of its own, which any command opens with --data, and which
+ * restore-backup.ts puts in the place of a catalog.
  */
 import { constants } from 'node:fs'
 import { copyFile, mkdir, rm } from 'node:fs/promises'

@@ -8,7 +8,7 @@ import type { Zoo } from './zoo.ts'
 
 /** What a list can be sorted by. Models that have no such value come last, whatever the direction. */
 const SORTS = {
-  name: 'm.name COLLATE NOCASE',
+  name: 'm.name',
   created: 'm.created',
   changed: 'm.changed',
   relus: newest('relus'),
@@ -82,16 +82,21 @@ export function listModels(zoo: Zoo, options: ListOptions = {}): ModelList {
   const { db } = zoo
   // One look at one state of the catalog.
   return db.transaction(() => {
-    const total = db.prepare(`SELECT count(*) ${CURRENT} WHERE ${where}`).pluck().get(values) as number
     const order = `${sort}${descending ? '-' : '+'}`
+    const column = sort === 'name' ? 'value COLLATE NOCASE' : 'value'
     const from =
-      options.after === undefined ? undefined : afterCondition(parseCursor(options.after, order), sort, descending)
+      options.after === undefined ? undefined : afterCondition(parseCursor(options.after, order), column, descending)
+    // Conditions are looked at once, for the page and for the total.
+    const matched = `WITH matched AS MATERIALIZED (SELECT m.key, ${SORTS[sort]} AS value ${CURRENT} WHERE ${where})`
     const page = db
       .prepare(
-        `SELECT m.key, ${SORTS[sort]} AS value ${CURRENT} WHERE ${where} ${from === undefined ? '' : `AND (${from.sql})`}
-         ORDER BY value IS NULL, value ${descending ? 'DESC' : 'ASC'}, m.key LIMIT ? OFFSET ?`,
+        `${matched} SELECT key, value, (SELECT count(*) FROM matched) AS total FROM matched
+         ${from === undefined ? '' : `WHERE ${from.sql}`}
+         ORDER BY value IS NULL, ${column} ${descending ? 'DESC' : 'ASC'}, key LIMIT ? OFFSET ?`,
       )
-      .all([...values, ...(from?.values ?? []), limit + 1, offset]) as { key: number; value: Value }[]
+      .all([...values, ...(from?.values ?? []), limit + 1, offset]) as { key: number; value: Value; total: number }[]
+    const total =
+      page.at(0)?.total ?? (db.prepare(`${matched} SELECT count(*) FROM matched`).pluck().get(values) as number)
     const last = page.length > limit ? page[limit - 1] : undefined
     const models = rowsOf(zoo, page.slice(0, limit))
     return { models, total, next: last === undefined ? null : printCursor([order, last.value, last.key]) }
@@ -99,12 +104,11 @@ export function listModels(zoo: Zoo, options: ListOptions = {}): ModelList {
 }
 
 /** Everything behind a row in the order of the list. */
-function afterCondition([, value, key]: Cursor, sort: Sort, descending: boolean): { sql: string; values: Value[] } {
-  const column = SORTS[sort]
-  if (value === null) return { sql: `${column} IS NULL AND m.key > ?`, values: [key] }
+function afterCondition([, value, key]: Cursor, column: string, descending: boolean): { sql: string; values: Value[] } {
+  if (value === null) return { sql: `${column} IS NULL AND key > ?`, values: [key] }
   const further = descending ? '<' : '>'
   return {
-    sql: `${column} ${further} ? OR (${column} = ? AND m.key > ?) OR ${column} IS NULL`,
+    sql: `${column} ${further} ? OR (${column} = ? AND key > ?) OR ${column} IS NULL`,
     values: [value, value, key],
   }
 }

@@ -49,6 +49,8 @@ export interface Pareto {
   /** With a front of their own; [] unless asked for. */
   readonly published: readonly (Placed & { readonly point: PublishedPoint })[]
   readonly publishedLeftOut: number
+  /** What there is to choose x and y from. */
+  readonly measures: readonly string[]
 }
 
 const COLUMNS = ['relus', 'macs', 'params', 'accuracy'] as const
@@ -68,7 +70,8 @@ interface Row {
 export function paretoOf(zoo: Zoo, options: ParetoOptions): Pareto {
   const [xName, yName] = [nameOf(options.x), nameOf(options.y)]
   if (xName === yName) throw new AdytonError('usage', `a front needs two measures, got '${xName}' twice`)
-  for (const name of [xName, yName]) checkKnown(zoo, name)
+  const measures = measuresOf(zoo)
+  for (const name of [xName, yName]) checkKnown(measures, name)
   const rows = rowsOf(zoo, xName, yName, options.query ?? '')
   const x = measureOf(xName, new Set(rows.map(({ xUnit }) => xUnit)))
   const y = measureOf(yName, new Set(rows.map(({ yUnit }) => yUnit)))
@@ -85,6 +88,7 @@ export function paretoOf(zoo: Zoo, options: ParetoOptions): Pareto {
     // Of equals, in the order of the file.
     published: withFront(published, x, y, () => 0),
     publishedLeftOut: points.length - published.length,
+    measures,
   }
 }
 
@@ -119,13 +123,15 @@ function measureOf(name: string, units: ReadonlySet<string | null>): Measure {
   })
 }
 
-function checkKnown({ db }: Zoo, name: string): void {
-  if (isColumn(name)) return
+function measuresOf({ db }: Zoo): string[] {
   const names = db.prepare('SELECT DISTINCT what FROM measurements').pluck().all() as string[]
-  if (names.includes(name)) return
-  const known = [...new Set([...COLUMNS, ...names])].sort()
+  return [...new Set([...COLUMNS, ...names])].sort()
+}
+
+function checkKnown(measures: readonly string[], name: string): void {
+  if (measures.includes(name)) return
   throw new AdytonError('usage', `no model has a measurement '${name.slice(0, 64)}'`, {
-    advice: `There are: ${known.join(', ')}.`,
+    advice: `There are: ${measures.join(', ')}.`,
   })
 }
 

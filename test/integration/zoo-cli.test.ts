@@ -1,5 +1,5 @@
 /** The catalog's commands end to end. */
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { loadNetwork } from '../../core/api/source.ts'
@@ -79,3 +79,26 @@ test('what is measured of a model of the catalog stays there, unless it is asked
   expect(of('online bytes')).toMatchObject([{ value: clientToServer + serverToClient, unit: 'B' }])
   expect(of('predicted online bytes')).toHaveLength(1)
 }, 240_000)
+
+test('what came to nothing ends with 1, and says so in its result', async () => {
+  await using folder = await temporaryFolder()
+  const { dir } = folder
+  const data = join(dir, 'data')
+  const zoo = (...args: string[]) => adyton('zoo', '--data', data, ...args, '--json')
+  const made = await zoo('import', await writeTiny(join(dir, 'tiny')))
+  const { id } = JSON.parse(made.stdout) as { id: string }
+  const bundle = join(dir, 'tiny.adyton')
+  expect((await zoo('export', id, bundle)).code).toBe(0)
+  const bytes = await readFile(bundle)
+  // The manifest names the file first.
+  const name = 'weights.safetensors'
+  bytes[bytes.indexOf(name, bytes.indexOf(name) + 1) + name.length + 200] ^= 1
+  await writeFile(bundle, bytes)
+  const deleted = await zoo('import', bundle, '--on-mismatch', 'delete')
+  expect([deleted.code, JSON.parse(deleted.stdout)]).toMatchObject([1, { deleted: bundle }])
+
+  const [shard] = (await readdir(join(data, 'zoo', 'files'))).filter((name) => name !== 'incoming')
+  await rm(join(data, 'zoo', 'files', shard), { recursive: true })
+  const verified = await zoo('verify')
+  expect([verified.code, JSON.parse(verified.stdout)]).toMatchObject([1, { ok: false, bad: [{ problem: 'missing' }] }])
+}, 120_000)

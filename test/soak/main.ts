@@ -1,5 +1,5 @@
 /**
- * The robustness campaigns in full: `npm run soak [-- --kills N --mutations N --sessions N --report FILE]`.
+ * The robustness campaigns in full: `npm run soak [-- --kills N --mutations N --sessions N --store N --catalog N --report FILE]`.
  * Writes docs/soak-report.md and fails when anything failed.
  */
 import { spawn } from 'node:child_process'
@@ -25,11 +25,13 @@ const { values } = parseArgs({
     sessions: { type: 'string', default: '300' },
     /** Kills of processes that churn a store. */
     store: { type: 'string', default: '100' },
+    /** Kills of processes that work on a catalog; a third as many on top while they migrate one. */
+    catalog: { type: 'string', default: '200' },
     report: { type: 'string', default: `${ROOT}docs/soak-report.md` },
   },
 })
 
-function count(name: 'kills' | 'mutations' | 'sessions' | 'store'): number {
+function count(name: 'kills' | 'mutations' | 'sessions' | 'store' | 'catalog'): number {
   const n = Number(values[name])
   if (!Number.isInteger(n) || n < 0) throw new RangeError(`--${name} takes a whole number, not ${values[name]}`)
   return n
@@ -39,6 +41,7 @@ const kills = count('kills')
 const mutations = count('mutations')
 const sessions = count('sessions')
 const store = count('store')
+const catalog = count('catalog')
 
 /** Prints how far a campaign is and when it will be done, at most every ten seconds. */
 function progress(what: string): (done: number, total: number, note?: string) => void {
@@ -57,20 +60,20 @@ function minutes(seconds: number): string {
   return seconds < 100 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`
 }
 
-interface StoreReport {
+interface TestReport {
   readonly ok: boolean
   readonly output: string
   readonly seconds: number
 }
 
-/** The store's own tests with more kills. */
-async function runStore(): Promise<StoreReport> {
+/** Tests of this repository with more kills than they have by themselves. */
+async function runTests(test: string, n: number, what: string): Promise<TestReport> {
   const begun = performance.now()
-  console.log(`store: ${store} kills of processes that make and take packages`)
+  console.log(`${what}: ${n} kills`)
   const vitest = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url))
-  const child = spawn(process.execPath, [vitest, 'run', 'test/integration/store-crash.test.ts'], {
+  const child = spawn(process.execPath, [vitest, 'run', `test/integration/${test}`], {
     cwd: ROOT,
-    env: { ...process.env, ADYTON_SOAK: String(store), NO_COLOR: '1' },
+    env: { ...process.env, ADYTON_SOAK: String(n), NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
@@ -164,23 +167,40 @@ function sessionLines(report: SessionReport): string[] {
   ]
 }
 
-function storeLines(report: StoreReport): string[] {
+const testResult = ({ ok, output }: TestReport): string =>
+  ok ? 'No failures.' : `**Failed:** ${anonymous(output.slice(-2000))}`
+
+function storeLines(report: TestReport): string[] {
+  return [`## Store (${store} kills of processes that share one, ${minutes(report.seconds)})`, '', testResult(report)]
+}
+
+function catalogLines(report: TestReport): string[] {
+  const migrating = Math.ceil(catalog / 3)
   return [
-    `## Store (${store} kills of processes that share one, ${minutes(report.seconds)})`,
+    `## Catalog (${catalog + migrating} kills, ${minutes(report.seconds)})`,
     '',
-    report.ok ? 'No failures.' : `**Failed:** ${anonymous(report.output.slice(-2000))}`,
+    `${catalog} in imports, edits, purges and backups, two processes at a time on one catalog; ${migrating} in migrations of a`,
+    'catalog of an older schema. After each the catalog opened and the database was whole; every model whose import had',
+    'been reported was there unless its purge had begun, none whose purge had been reported; no row was without its file,',
+    'and `verify --repair` left no orphan; backups and copies from before a migration were whole or not there.',
+    '',
+    testResult(report),
   ]
 }
 
 const begun = performance.now()
 const { version } = JSON.parse(await readFile(`${ROOT}package.json`, 'utf8')) as { version: string }
-const storeReport = await runStore()
+const storeReport = await runTests('store-crash.test.ts', store, 'store')
+const catalogReport = await runTests('zoo-kills.test.ts', catalog, 'catalog')
 const mutating = runMutationsAside()
 const killReport = await runKills({ kills: { client: kills, server: kills }, onProgress: progress('kills') })
 const sessionReport = await runSessions(sessions, { onProgress: progress('sessions') })
 const mutationReport = await mutating
 const failures =
-  killReport.failures.length + sessionReport.failures.length + mutationReport.failures.length + (storeReport.ok ? 0 : 1)
+  killReport.failures.length +
+  sessionReport.failures.length +
+  mutationReport.failures.length +
+  [storeReport, catalogReport].filter(({ ok }) => !ok).length
 const lines = [
   '# Soak report',
   '',
@@ -196,6 +216,8 @@ const lines = [
   ...sessionLines(sessionReport),
   '',
   ...storeLines(storeReport),
+  '',
+  ...catalogLines(catalogReport),
   '',
 ]
 await writeFile(values.report, lines.join('\n'))

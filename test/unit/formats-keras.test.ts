@@ -131,6 +131,18 @@ describe('Keras files', () => {
     await expect(readKeras(await writeKeras3(config, arrays))).rejects.toThrow(/kernel of layer 'dense.*shape/)
   })
 
+  it('refuses numbers that are not finite, naming the layer', async () => {
+    const model = nested()
+    const arrays: Arrays = new Map(keras3Arrays(model))
+    const [key] = [...arrays.keys()].filter((name) => name.startsWith('layers/dense/'))
+    ;(arrays.get(key) as { data: Float32Array }).data[2] = -Infinity
+    const path = await writeKeras3(keras3Config(keras2Config(model)), arrays)
+    await expect(readKeras(path)).rejects.toMatchObject({
+      code: 'model-invalid',
+      message: expect.stringMatching(/^node 'c' \(Dense\): weight \d+ is -Infinity$/) as string,
+    })
+  })
+
   it('recognises its files', async () => {
     const model = nested()
     expect(await keras.match(await writeKeras3(keras3Config(keras2Config(model)), keras3Arrays(model)))).toBe(true)

@@ -95,6 +95,19 @@ describe('model folders', () => {
     })
   })
 
+  it('refuse weights that are not finite, naming the tensor', async () => {
+    await writeModel(dir, model())
+    const path = join(dir, 'weights.safetensors')
+    const { tensors } = readSafetensors(await readFile(path))
+    const [bias] = [...tensors].filter(([name]) => name === 'fc.bias')
+    bias[1].data[1] = NaN
+    await writeFile(path, writeSafetensors(tensors))
+    await expect(readModel(dir)).rejects.toMatchObject({
+      code: 'model-invalid',
+      message: "tensor 'fc.bias': expected finite numbers, got NaN at index 1",
+    })
+  })
+
   it('refuse a mask with another number than 0 and 1', async () => {
     const made = model()
     const tensors = new Map(made.tensors)

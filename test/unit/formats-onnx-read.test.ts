@@ -6,7 +6,17 @@ import { encodeModel } from '../../core/formats/onnx/proto.ts'
 import { METADATA } from '../../core/formats/onnx/metadata.ts'
 import { onnx } from '../../core/formats/onnx/read.ts'
 import { failing } from '../fixtures/errors.ts'
-import { bytesOf, difference, floats, imported, ints, modelOf, noise, type ModelSpec } from '../fixtures/onnx-models.ts'
+import {
+  bytesOf,
+  difference,
+  floats,
+  imported,
+  ints,
+  modelOf,
+  noise,
+  type ModelSpec,
+  type NodeSpec,
+} from '../fixtures/onnx-models.ts'
 
 const MAP = ['N', 2, 4, 4]
 const relu: ModelSpec = { opset: 13, input: MAP, nodes: [['Relu', 'x', 'y']] }
@@ -38,6 +48,32 @@ describe('an ONNX model as a graph of ours', () => {
     expect(graph.nodes[3]).toMatchObject({ bias: true })
     expect(notes).toEqual(['y (Softmax): left out: it does not change which class wins'])
   })
+
+  it.each([
+    [1e-5, 1e-5],
+    [0.001, 0.001],
+    [0, 0],
+    [1, 1],
+    // As many digits as a float32 needs.
+    [0.123456789, 0.12345679],
+  ])('has the epsilon %d that a float32 was made of', async (written, epsilon) => {
+    const norm: NodeSpec = ['BatchNormalization', 'x s s s s', 'y', { epsilon: written }]
+    const { graph } = await imported(bytesOf({ ...relu, nodes: [norm], weights: { s: floats([2], 1, 2) } }))
+    expect(graph.nodes[1]).toMatchObject({ op: 'batchNorm', epsilon })
+  })
+
+  it.each([
+    ['Conv', 'weight', /node 'y' \(Conv\): weight 3 is NaN/, [2, 2, 1, 1], [1, 2, 3, NaN]],
+    ['Mul', 'factor', /node 'y' \(Mul\): gamma 1 is Infinity/, [2, 1, 1], [1, Infinity]],
+    ['Div', 'divisor', /node 'y' \(Div\): gamma 0 is -Infinity/, [2, 1, 1], [-1e-45, 1]],
+  ])(
+    'is refused by node and name where numbers of %s are not finite',
+    async (operator, weight, message, dims, data) => {
+      const weights = { [weight]: floats(dims, ...data) }
+      const file = bytesOf({ ...relu, nodes: [[operator, `x ${weight}`, 'y']], weights })
+      await expect(imported(file)).rejects.toMatchObject({ code: 'model-invalid', message })
+    },
+  )
 
   it('has a mask of pixels where a PRelu has slopes of 0 and 1', async () => {
     const slopes = noise(1, 32).map((x) => (x > 0 ? 1 : 0))

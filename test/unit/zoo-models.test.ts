@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { appendFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { zooTrash } from '../../core/api/operations/zoo-care.ts'
 import { readModel } from '../../core/formats/model-directory.ts'
 import { backupZoo } from '../../core/zoo/backup.ts'
 import { compareModels } from '../../core/zoo/compare.ts'
@@ -262,6 +263,21 @@ describe('trash', () => {
     restoreModels(zoo, [b])
     expect(purgeModels(zoo, { olderThanDays: 0 }).models).toEqual([])
     expect(listModels(zoo).total).toBe(2)
+  })
+
+  test('whoever puts something there deletes what has been there for 30 days', async () => {
+    const ago = (days: number): number => Date.now() - days * 24 * 3600 * 1000
+    const [old, recent, now] = ['a', 'b', 'c'].map((name) => insertRow(zoo, { name }))
+    trashModels(zoo, [old], ago(30.1))
+    trashModels(zoo, [recent], ago(29.9))
+    const notices: string[] = []
+    const onNotice = (line: string): void => void notices.push(line)
+    await zooTrash.run(
+      { data: join(dir, 'data'), ids: [now] },
+      { onNotice, onProgress: () => undefined, signal: AbortSignal.any([]) },
+    )
+    expect(listModels(zoo, { trash: true, sort: 'name' }).models.map(({ id }) => id)).toEqual([recent, now])
+    expect(notices).toEqual([`deleted for good after 30 days in the trash: ${old}`])
   })
 
   test('a purge removes files that nothing else uses, and leaves no trace of the text on the disk', async () => {

@@ -18,11 +18,16 @@ interface Moved {
 
 export const zooTrash: Operation<Some, Moved> = {
   name: 'zooTrash',
-  summary: `Puts models into the trash, from where they come back with restore.`,
+  summary: `Puts models into the trash, from where they come back with restore for ${KEPT_DAYS} days.`,
   input: someInput,
-  run: ({ data, ids }) =>
+  run: ({ data, ids }, { onNotice }) =>
     withZoo(dataFolder(data), (zoo) => {
       trashModels(zoo, ids)
+      // The moment at which somebody clears up, so that what was cleared up long ago does not fill the disk for ever.
+      const { models } = purgeModels(zoo, { olderThanDays: KEPT_DAYS })
+      if (models.length > 0) {
+        onNotice(`deleted for good after ${KEPT_DAYS} days in the trash: ${models.join(', ')}`)
+      }
       return { ids }
     }),
 }

@@ -279,6 +279,13 @@ export class NetworkBuilder {
         const what = `${name} has ${tensor.data.length} numbers, expected ${shapeText(tensor.shape)}`
         refuseNode(origin.name, origin.operator, what, 'The file is damaged.')
       }
+      const odd = tensor.data.findIndex((number) => !Number.isFinite(number))
+      if (odd >= 0) {
+        const what = `node '${origin.name.slice(0, 128)}' (${origin.operator.slice(0, 64)}): ${name} ${odd} is ${tensor.data[odd]}`
+        throw new AdytonError('model-invalid', what, {
+          advice: 'Its training overflowed, or the file is damaged: fetch it again, or export an earlier state.',
+        })
+      }
       this.#numbers += tensor.data.length
       if (this.#numbers > LIMITS.weights) {
         refuseNode(origin.name, origin.operator, `more than ${LIMITS.weights} weights in all`, 'Use a smaller network.')

@@ -226,7 +226,7 @@ const NOTHING = [
   ...['RandomGaussianBlur', 'RandomElasticTransform', 'RandAugment', 'AugMix', 'CutMix', 'MixUp'],
 ]
 
-const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
+export const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
   ...NOTHING.map((name): [string, Layer] => [name, single]),
   ['Conv2D', conv2d],
   ['Convolution2D', conv2d],

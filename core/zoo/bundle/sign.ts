@@ -4,12 +4,12 @@
  */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { chmod, link, readFile } from 'node:fs/promises'
+import { chmod, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import { writeOnce } from '../../channel/write-once.ts'
 import { AdytonError } from '../../errors/errors.ts'
 import { codeOf, systemFiles } from '../../protocol/store/files.ts'
-import { ownedName } from '../sessions.ts'
 import { canonicalJson, checkCanonical, parseJson, SIGNATURE, SignerNameSchema } from './manifest.ts'
 
 export const KEY_FILE = 'signing-key.pem'
@@ -52,7 +52,9 @@ export async function loadOrCreateSigningKey(dataFolder: string): Promise<Signin
   try {
     let pem = await readKey(path)
     if (pem === undefined) {
-      await writeKey(dataFolder, path)
+      await systemFiles.makeFolder(dataFolder)
+      const made = generateKeyPairSync('ed25519').privateKey
+      await writeOnce(path, made.export({ type: 'pkcs8', format: 'pem' }).toString())
       // Of two processes that make one at once, the first wins.
       pem = await readFile(path, 'utf8')
     }
@@ -76,32 +78,6 @@ async function readKey(path: string): Promise<string | undefined> {
     if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
-}
-
-/** Complete and synced from the moment it has its name; one that is there stays. */
-async function writeKey(dataFolder: string, path: string): Promise<void> {
-  const pem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' })
-  await systemFiles.makeFolder(dataFolder)
-  const draft = join(dataFolder, `.${KEY_FILE}.${ownedName()}.tmp`)
-  const file = await systemFiles.create(draft)
-  try {
-    try {
-      await file.write(Buffer.from(pem))
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await link(draft, path).catch(async (error: unknown) => {
-      const code = codeOf(error)
-      if (code === 'EEXIST') return
-      // File systems with no hard links.
-      if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EOPNOTSUPP'].includes(code ?? '')) throw error
-      await systemFiles.rename(draft, path)
-    })
-  } finally {
-    await systemFiles.remove(draft)
-  }
-  await systemFiles.syncFolder(dataFolder)
 }
 
 function parseKey(pem: string, path: string): SigningKey {

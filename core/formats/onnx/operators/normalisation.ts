@@ -2,6 +2,15 @@
 import { isStandard } from '../values.ts'
 import type { Operator } from '../call.ts'
 
+/** The shortest decimal that is the same float32: a file can say 0.0000099999997 only, and 1e-5 is what was meant. */
+function shortestDecimal(single: number): number {
+  for (let digits = 1; digits <= 9; digits++) {
+    const decimal = Number(single.toPrecision(digits))
+    if (Math.fround(decimal) === Math.fround(single)) return decimal
+  }
+  return single
+}
+
 const batchNormalization: Operator = (call) => {
   const trains = call.int('training_mode', 0) !== 0 || call.node.output.slice(1).some((name) => name !== '')
   if (trains) call.refuse('it normalises by the batch (training)', 'Export the model in evaluation mode.')
@@ -20,7 +29,7 @@ const batchNormalization: Operator = (call) => {
     return data
   })
   if (variance.some((v) => !(v >= 0))) call.refuse('a variance below 0', 'The file is damaged: export it again.')
-  const epsilon = call.float('epsilon', Math.fround(1e-5))
+  const epsilon = shortestDecimal(call.float('epsilon', 1e-5))
   return call.laidOut(value, call.builder.batchNorm(call.origin, value.id, { gamma, beta, mean, variance }, epsilon))
 }
 

@@ -8,7 +8,7 @@ interface Refusal {
 const all = (operators: string, reason: string, advice: string): readonly (readonly [string, Refusal])[] =>
   operators.split(' ').map((operator) => [operator, { reason, advice }] as const)
 
-const REFUSED = new Map<string, Refusal>([
+export const REFUSED: ReadonlyMap<string, Refusal> = new Map([
   ...all(
     'LeakyRelu Sigmoid Tanh Elu Selu Celu Gelu HardSigmoid HardSwish Mish Softplus Softsign Swish Erf ThresholdedRelu ' +
       'Exp Log Sqrt Pow Hardmax Shrink Sin Cos Abs Reciprocal',
