@@ -68,9 +68,20 @@ export const IMPORT_TABLE: Readonly<Record<string, Row>> = {
     values: [...computing, 'core/zoo', 'core/jobs', 'core/api', 'core/api/data', 'core/bridge'],
     forbid: ['desktop'],
   },
-  'electron/preload': { values: [], types: ['core/api', 'core/api/data'], forbid: ['node', 'svelte'] },
+  // Names that main process and preload script share.
+  'electron/ipc': { values: [], forbid: ['node', 'svelte'] },
+  'electron/preload': { values: ['electron/ipc'], types: ['core/api', 'core/api/data'], forbid: ['node', 'svelte'] },
   electron: {
-    values: [...computing, 'core/zoo', 'core/jobs', 'core/api', 'core/api/data', 'core/cli'],
+    values: [
+      ...computing,
+      'core/zoo',
+      'core/jobs',
+      'core/api',
+      'core/api/data',
+      'core/bridge',
+      'core/cli',
+      'electron/ipc',
+    ],
     types: ['electron/preload'],
     forbid: ['svelte'],
   },

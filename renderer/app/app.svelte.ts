@@ -1,14 +1,19 @@
-/** What every screen uses: the host, its jobs, and the platform. Made once, by main.ts. */
+/** What every screen uses: the host, its jobs, and the platform. Made once. */
 import { browserPlatform } from './platform-browser.ts'
+import { desktopBridge, desktopPlatform, desktopWire } from './platform-desktop.ts'
 import { HostClient } from './host.svelte.ts'
 import { Jobs } from './jobs.svelte.ts'
 import type { Platform } from './platform.ts'
 import { socketWire } from './wire.ts'
 
-const socket = new URL('socket', location.href)
-socket.protocol = 'ws:'
-socket.hash = ''
+function socketAddress(): string {
+  const address = new URL('socket', location.href)
+  address.protocol = 'ws:'
+  address.hash = ''
+  return address.href
+}
 
-export const platform: Platform = browserPlatform
-export const host = new HostClient(socketWire(socket.href))
+const bridge = desktopBridge()
+export const platform: Platform = bridge === undefined ? browserPlatform : desktopPlatform(bridge)
+export const host = new HostClient(bridge === undefined ? socketWire(socketAddress()) : desktopWire(bridge))
 export const jobs = new Jobs(host)

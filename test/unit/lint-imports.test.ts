@@ -124,9 +124,10 @@ const CASES: Case[] = [
     may: ['core/api', 'core/formats', 'core/bridge'],
     mayNot: ['core/setup', 'electron/main', 'renderer'],
   },
+  { from: 'electron/ipc/a.ts', may: [], mayNot: ['core/api', 'electron/main', 'renderer'] },
   {
     from: 'electron/preload/a.ts',
-    may: [],
+    may: ['electron/ipc'],
     mayNot: ['core/zoo', 'electron/main', 'renderer', 'core/errors'],
     typesOnly: ['core/api'],
   },
