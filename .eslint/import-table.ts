@@ -65,7 +65,7 @@ export const IMPORT_TABLE: Readonly<Record<string, Row>> = {
   // Serves the windows' files and carries their messages to the host, for an ordinary browser.
   'core/bridge': { values: [...computing, 'core/zoo', 'core/jobs', 'core/api', 'core/api/data'], forbid: ['desktop'] },
   'core/cli': {
-    values: [...computing, 'core/zoo', 'core/jobs', 'core/api', 'core/api/data', 'core/bridge'],
+    values: ['core/setup', ...computing, 'core/zoo', 'core/jobs', 'core/api', 'core/api/data', 'core/bridge'],
     forbid: ['desktop'],
   },
   // Names that main process and preload script share.

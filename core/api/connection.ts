@@ -68,6 +68,8 @@ export class Connection {
         return queue.cancel(request.job)
       case 'jobs.remove':
         return queue.remove(request.job)
+      case 'jobs.tell':
+        return queue.tell(request.job, request.command)
     }
   }
 

@@ -7,7 +7,7 @@
 import { availableParallelism } from 'node:os'
 import { dataPrimes } from '../he/parameters.ts'
 import { tilingCounts } from '../he/tiling.ts'
-import type { Plan } from '../network/plan.ts'
+import type { LinearStep, Plan, Step } from '../network/plan.ts'
 import { gcBatches, isNonLinear } from '../protocol/batches.ts'
 import { chunkBytes, exactBytes, heOf } from '../protocol/sizes.ts'
 import { transferCount } from '../garble/session.ts'
@@ -53,6 +53,52 @@ const WORKER_MEMORY = 90 * MIB
 /** Buffers of chunks that are on their way to or from the disk, at most. */
 const CHUNK_MEMORY = 80 * MIB
 
+/** Work of one step: ms of HE of each party, gates, transfers, ms in the ring. */
+interface StepWork {
+  readonly client: number
+  readonly server: number
+  readonly ands: number
+  readonly transfers: number
+  readonly share: number
+}
+
+function stepWork(plan: Plan, step: Step): StepWork {
+  const work = { client: 0, server: 0, ands: 0, transfers: 0, share: 0 }
+  if (step.op === 'linear') {
+    const he = heOf(plan, step)
+    const counts = tilingCounts(step.geometry, step.tiling, he.polyDegree)
+    // The measured costs are for two data primes.
+    const primes = dataPrimes(he) / 2
+    const answers = counts.resultCoefficients.length
+    work.client = primes * (counts.inputs * COST.encrypt + answers * COST.decrypt)
+    work.server = primes * (counts.inputs * COST.uploadToNtt + counts.products * COST.product + answers * COST.answer)
+    work.share = (perOutput(step) * plan.values[step.output].length * COST.mac) / 1e6
+  }
+  if (isNonLinear(step)) {
+    for (const batch of gcBatches(plan, step)) {
+      work.ands += batch.instances * batch.circuit.andGates
+      for (const chunk of batch.chunks) work.transfers += transferCount(batch.circuit, chunk)
+    }
+  }
+  return work
+}
+
+/** Multiply-accumulates for one element of the output. */
+function perOutput({ geometry: g }: LinearStep): number {
+  return (g.inChannels / g.groups) * g.kernelHeight * g.kernelWidth
+}
+
+/** About how long the work of each step takes, ms, in the plan's order: weights for progress. */
+export function stepCosts(plan: Plan): { offline: number; online: number }[] {
+  return plan.steps.map((step) => {
+    const { client, server, ands, transfers, share } = stepWork(plan, step)
+    return {
+      offline: client + server + (ands * COST.garble + transfers * COST.transfer) / 1e6,
+      online: share + (ands === 0 ? 0 : (ands * COST.evaluate) / 1e6 + COST.turn),
+    }
+  })
+}
+
 export function estimate(plan: Plan, threads = { client: 1, server: availableParallelism() }): Estimate {
   let client = 0
   let server = 0
@@ -65,29 +111,27 @@ export function estimate(plan: Plan, threads = { client: 1, server: availablePar
   let serverDisk = 64
   let weights = 0
   for (const step of plan.steps) {
+    const work = stepWork(plan, step)
+    client += work.client
+    server += work.server
+    ands += work.ands
+    transfers += work.transfers
+    share += work.share
     if (step.op === 'linear') {
       const he = heOf(plan, step)
       const counts = tilingCounts(step.geometry, step.tiling, he.polyDegree)
-      // The measured costs are for two data primes.
-      const primes = dataPrimes(he) / 2
-      const answers = counts.resultCoefficients.length
-      client += primes * (counts.inputs * COST.encrypt + answers * COST.decrypt)
-      server += primes * (counts.inputs * COST.uploadToNtt + counts.products * COST.product + answers * COST.answer)
-      const g = step.geometry
-      const perOutput = (g.inChannels / g.groups) * g.kernelHeight * g.kernelWidth
-      const output = plan.values[step.output]
-      share += (perOutput * output.length * COST.mac) / 1e6
-      serverDisk += wordBytes(output)
-      weights += 4 * perOutput * g.outChannels
+      serverDisk += wordBytes(plan.values[step.output])
+      weights += 4 * perOutput(step) * step.geometry.outChannels
       const polynomial = he.polyDegree * dataPrimes(he) * 8
-      largestLayer = Math.max(largestLayer, counts.inputs * 3 * polynomial + answers * 2 * polynomial)
+      largestLayer = Math.max(
+        largestLayer,
+        counts.inputs * 3 * polynomial + counts.resultCoefficients.length * 2 * polynomial,
+      )
     }
     if (!isNonLinear(step)) continue
     if (gcBatches(plan, step).length > 0) turns++
     for (const batch of gcBatches(plan, step)) {
-      ands += batch.instances * batch.circuit.andGates
       for (const chunk of batch.chunks) {
-        transfers += transferCount(batch.circuit, chunk)
         clientDisk += chunkBytes.tables(batch, chunk) + 16 * transferCount(batch.circuit, chunk)
         serverDisk += chunkBytes.outputs(batch, chunk)
       }

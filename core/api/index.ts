@@ -2,15 +2,26 @@
  * Every operation of the program. The command line calls them, and so will the desktop app and the browser: nothing
  * is reachable in one and missing in another.
  */
+import { about, licenceText } from './operations/about.ts'
+import { benchmarks } from './operations/benchmarks.ts'
+import { browse } from './operations/browse.ts'
+import { budgetCosts } from './operations/budget-costs.ts'
 import { connect } from './operations/connect.ts'
+import { connectionTest } from './operations/connection-test.ts'
+import { datasetImages } from './operations/dataset-images.ts'
 import { datasetCheck, datasetFetch, datasetList } from './operations/datasets.ts'
 import { describe } from './operations/describe.ts'
+import { engineFetch, engineFind, engineMeasure, engines } from './operations/engines.ts'
 import { evaluate } from './operations/evaluate.ts'
 import { identity } from './operations/identity.ts'
 import { infer } from './operations/infer.ts'
 import { linearize } from './operations/linearize.ts'
+import { modelLayers, modelMask } from './operations/model-layers.ts'
 import { models } from './operations/models.ts'
+import { forgetPeer, pair, peers, renamePeer } from './operations/peers.ts'
+import { recipeCheck, recipes } from './operations/recipes.ts'
 import { serve } from './operations/serve.ts'
+import { settings } from './operations/settings.ts'
 import { sweep } from './operations/sweep.ts'
 import { train } from './operations/train.ts'
 import { published, zooDiff, zooDuplicates, zooPareto, zooRestoreBackup, zooTable } from './operations/zoo-analysis.ts'
@@ -22,17 +33,37 @@ import { zooCompare, zooEdit, zooHistory, zooLineage, zooList, zooShow, zooTag }
 export const operations = {
   infer,
   describe,
+  modelLayers,
+  modelMask,
   models,
   serve,
   connect,
+  connectionTest,
+  pair,
+  peers,
+  forgetPeer,
+  renamePeer,
   identity,
+  about,
+  licenceText,
+  settings,
+  browse,
   train,
   evaluate,
   linearize,
   sweep,
+  budgetCosts,
+  benchmarks,
+  recipes,
+  recipeCheck,
+  engines,
+  engineMeasure,
+  engineFind,
+  engineFetch,
   datasetList,
   datasetFetch,
   datasetCheck,
+  datasetImages,
   zooList,
   zooShow,
   zooImport,

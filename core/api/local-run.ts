@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type AdytonError } from '../errors/errors.ts'
-import type { LedgerData } from '../ledger/ledger.ts'
+import type { Entry, LedgerData } from '../ledger/ledger.ts'
 import { planDigest } from '../network/plan-json.ts'
 import type { LoweredModel } from '../network/plan.ts'
 import type { Progress } from '../protocol/client/context.ts'
@@ -23,6 +23,7 @@ import type {
   Stopped,
 } from './party/messages.ts'
 import { fromPartyError, Party, type PartyEvent } from './party/party.ts'
+import type { Seen, Watch } from './party/seen.ts'
 
 export interface LocalRunOptions {
   readonly model: LoweredModel
@@ -33,6 +34,10 @@ export interface LocalRunOptions {
   /** Keep both package seeds, so that a simulator can repeat the run. */
   readonly revealSeeds: boolean
   readonly onProgress: (party: 'client' | 'server', done: Progress) => void
+  /** A party's account of the phase that it is at. */
+  readonly onAccount?: (party: 'client' | 'server', entries: readonly Entry[]) => void
+  /** Have both parties hand over what they hold of these values and this step, for the caller's memory alone. */
+  readonly watch?: Watch
   /** Where packages are kept; a temporary folder that is removed afterwards when absent. */
   readonly data?: string
   readonly signal?: AbortSignal
@@ -45,6 +50,8 @@ export interface LocalInference {
   readonly client: { readonly offline: LedgerData; readonly online: LedgerData }
   readonly server: { readonly offline: LedgerData; readonly online: LedgerData }
   readonly seeds: { readonly client: Uint8Array; readonly server: Uint8Array } | null
+  /** What each party held, offline and online; null unless it was watched. */
+  readonly seen: { readonly client: readonly Seen[]; readonly server: readonly Seen[] } | null
 }
 
 /** The two processes of a local run; always close it. */
@@ -57,12 +64,15 @@ export class LocalRun {
   #folder: { path: string; temporary: boolean } | undefined
   #setup: Connected | undefined
   readonly #stopListening: () => void = () => undefined
+  readonly #onAccount: NonNullable<LocalRunOptions['onAccount']>
 
   private constructor(options: LocalRunOptions) {
+    this.#onAccount = options.onAccount ?? (() => undefined)
     const listen =
       (party: 'client' | 'server') =>
       (event: PartyEvent): void => {
         if (event.kind === 'progress') options.onProgress(party, event.done)
+        else if (event.kind === 'account') this.#onAccount(party, event.entries)
         else if (event.kind === 'served') this.#served.push(event.served)
         else this.#broken ??= fromPartyError(event.error)
         for (const wake of this.#wakers) wake()
@@ -96,6 +106,7 @@ export class LocalRun {
       threads: options.threads[role],
       kernels: options.kernels,
       revealSeeds: options.revealSeeds,
+      ...(options.watch === undefined ? {} : { watch: options.watch }),
     })
     const [client, server] = await Promise.all([
       this.#client.ask<Identified>({ do: 'identify' }),
@@ -132,8 +143,12 @@ export class LocalRun {
   async infer(image: Float64Array): Promise<LocalInference> {
     const prepared = await this.#client.ask<PreparedHere>({ do: 'prepare' })
     const offline = await this.#servedRequest('offline', prepared.package)
+    this.#onAccount('client', prepared.ledger.entries)
+    this.#onAccount('server', offline.ledger.entries)
     const answer = await this.#client.ask<Inferred>({ do: 'infer', package: prepared.package, image })
     const online = await this.#servedRequest('online', prepared.package)
+    this.#onAccount('client', answer.ledger.entries)
+    this.#onAccount('server', online.ledger.entries)
     const seeds =
       prepared.seed === null || offline.seed === null ? null : { client: prepared.seed, server: offline.seed }
     return {
@@ -142,6 +157,7 @@ export class LocalRun {
       client: { offline: prepared.ledger, online: answer.ledger },
       server: { offline: offline.ledger, online: online.ledger },
       seeds,
+      seen: bothSeen([prepared.seen, answer.seen], [offline.seen, online.seen]),
     }
   }
 
@@ -185,4 +201,10 @@ export class LocalRun {
     this.#client.kill()
     this.#server.kill()
   }
+}
+
+function bothSeen(client: readonly (Seen | null)[], server: readonly (Seen | null)[]): LocalInference['seen'] {
+  const given = (all: readonly (Seen | null)[]): Seen[] => all.filter((one) => one !== null)
+  const seen = { client: given(client), server: given(server) }
+  return seen.client.length + seen.server.length === 0 ? null : seen
 }

@@ -11,6 +11,8 @@ export interface OperationProgress {
   readonly fraction?: number
   /** Numbers of this moment, for charts; plain data of the operation's own. */
   readonly detail?: unknown
+  /** For those who watch alone: it is kept in memory and never in a database, a file or a log. */
+  readonly transient?: unknown
 }
 
 /** What the caller gives every operation. */
@@ -19,6 +21,11 @@ export interface OperationContext {
   /** A notice for people that is no error, such as a fall-back. */
   readonly onNotice: (line: string) => void
   readonly signal: AbortSignal
+  /**
+   * Hands what the operation is told while it runs to `hear`, the earlier words first; absent where nobody can tell it
+   * anything. What is told is unchecked: an operation that listens checks it, and answers through its progress.
+   */
+  readonly commands?: (hear: (command: unknown) => void) => void
 }
 
 export interface Operation<I, O> {

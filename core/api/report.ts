@@ -1,9 +1,11 @@
 /** The result of private inferences as data: `adyton infer --json`, and what the tables are drawn from. */
-import type { LedgerData } from '../ledger/ledger.ts'
+import type { Kind, LedgerData } from '../ledger/ledger.ts'
 import {
   cpuTime,
+  jointSteps,
   jointTimes,
   mergeLedgers,
+  noTimes,
   ownTimes,
   phaseBytes,
   stepReports,
@@ -33,9 +35,15 @@ export interface LayerReport {
   /** Milliseconds of work of both parties, mean over the images. */
   readonly offline: Omit<KindTimes, 'wait'>
   readonly online: Omit<KindTimes, 'wait'>
+  /** Of the client's wall time, as in PhaseReport: with what belongs to no layer the layers add up to it. */
+  readonly time: { readonly offline: KindTimes; readonly online: KindTimes }
   /** Bytes of one inference. */
   readonly bytes: { readonly offline: DirectionBytes; readonly online: DirectionBytes }
+  readonly kindBytes: { readonly offline: KindBytes; readonly online: KindBytes }
 }
+
+/** Bytes by what they were spent on; waiting moves none. */
+export type KindBytes = Readonly<Record<'he' | 'gc' | 'ot' | 'share', DirectionBytes>>
 
 type PhaseName = 'offline' | 'online'
 
@@ -78,6 +86,25 @@ export function byteReport(runs: readonly LocalInference[]): Record<PhaseName, D
   return { offline: one('offline'), online: one('online') }
 }
 
+/** Framed bytes of one inference by kind. */
+export function kindByteReport(runs: readonly LocalInference[]): Record<PhaseName, KindBytes> {
+  return {
+    offline: kindBytes(runs[0].client.offline.entries, 'offline'),
+    online: kindBytes(runs[0].client.online.entries, 'online'),
+  }
+}
+
+function kindBytes(entries: LedgerData['entries'], phase: PhaseName, step?: string): KindBytes {
+  const one = (kind: Kind): DirectionBytes => {
+    const own = entries.filter((e) => e.phase === phase && e.kind === kind && (step === undefined || e.step === step))
+    return {
+      clientToServer: own.reduce((sum, e) => sum + e.sent, 0),
+      serverToClient: own.reduce((sum, e) => sum + e.received, 0),
+    }
+  }
+  return { he: one('he'), gc: one('gc'), ot: one('ot'), share: one('share') }
+}
+
 export function layerReports(plan: Plan, runs: readonly LocalInference[]): LayerReport[] {
   const offline = accounts(runs, 'offline')
   const online = accounts(runs, 'online')
@@ -94,12 +121,23 @@ export function layerReports(plan: Plan, runs: readonly LocalInference[]): Layer
     clientToServer: bytes.clientToServer / n,
     serverToClient: bytes.serverToClient / n,
   })
+  const time = (report: Map<string, KindTimes>, id: string): KindTimes => scaled(report.get(id) ?? noTimes(), n)
+  const joint = {
+    offline: jointSteps(offline.client, offline.server, 'offline'),
+    online: jointSteps(online.client, online.server, 'online'),
+  }
   const ops = new Map(plan.steps.map((step) => [step.id, step.op]))
   return stepReports(client, server, [...ops.keys()]).map((report) => ({
     id: report.id,
     op: ops.get(report.id) as string,
     offline: perImage(report.offline),
     online: perImage(report.online),
+    time: { offline: time(joint.offline, report.id), online: time(joint.online, report.id) },
     bytes: { offline: bytesPerImage(report.bytes.offline), online: bytesPerImage(report.bytes.online) },
+    // Every inference of a plan moves the same bytes.
+    kindBytes: {
+      offline: kindBytes(runs[0].client.offline.entries, 'offline', report.id),
+      online: kindBytes(runs[0].client.online.entries, 'online', report.id),
+    },
   }))
 }

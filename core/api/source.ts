@@ -65,6 +65,15 @@ export function bundledModels(): string[] {
     .sort()
 }
 
+/** Folder of a bundled model; throws 'model-not-found'. */
+export function bundledFolder(id: string): string {
+  const bundled = bundledModels()
+  if (bundled.includes(id)) return join(BUNDLED, id)
+  throw new AdytonError('model-not-found', `no model '${id.slice(0, 64)}' comes with the program`, {
+    advice: `Bundled models: ${bundled.join(', ') || 'none'}.`,
+  })
+}
+
 /** Folder of a model; throws 'model-not-found' naming what there is. */
 export function modelFolder(model: string): string {
   const bundled = bundledModels()
@@ -153,7 +162,7 @@ function randomNetwork(source: Extract<Source, { arch: string }>): LoadedNetwork
 const CALIBRATION_SEED = derive(new TextEncoder().encode('calibration'), 'noise images', 32)
 
 /** Images of uniform noise in the preprocessed range. */
-export function noiseImages(network: LoadedNetwork, count: number, seed: Uint8Array = freshSeed()): Float32Array[] {
+export function noiseImages(network: Pick<LoadedNetwork, 'inputShape'>, count: number, seed: Uint8Array = freshSeed()): Float32Array[] {
   const length = network.inputShape.reduce((a, b) => a * b, 1)
   const prg = prgFor(seed, 'noise images')
   return Array.from({ length: count }, () => Float32Array.from(prg.bytes(length), (byte) => (byte / 255) * 2 - 1))

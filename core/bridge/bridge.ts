@@ -4,10 +4,12 @@
  */
 import { createServer, STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Duplex } from 'node:stream'
+import { SOCKET_PROTOCOL } from '../api/data/bridge.ts'
 import type { Host } from '../api/host.ts'
 import { AdytonError } from '../errors/errors.ts'
+import { ENDED } from '../jobs/job.ts'
 import { codeOf } from '../protocol/store/files.ts'
 import { Downloads } from './downloads.ts'
 import { Entry } from './entry.ts'
@@ -73,7 +75,9 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     socket.on('error', () => undefined)
     try {
       const { path } = checkRequest(request, port, true)
-      if (entry.session(request.headers.cookie) === undefined) throw new Refusal(403, 'no session')
+      const session = entry.session(request.headers.cookie)
+      if (session === undefined) throw new Refusal(403, 'no session')
+      if (!entry.hasKey(session, offeredKey(request))) throw new Refusal(403, 'wrong key')
       if (path !== '/socket' || request.method !== 'GET') throw new Refusal(404, 'no such socket')
       if (sockets.full) throw new Refusal(503, 'too many windows')
       sockets.accept(request, socket, head)
@@ -98,7 +102,9 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     server.closeAllConnections()
     await closed
     await Promise.all([uploads.settled(), router.settled()])
-    await Promise.all([uploadFolders.clear(), downloadFolders.clear()])
+    // What waits to go on at the next start still needs its files.
+    const waiting = JSON.stringify(host.queue.list().filter(({ state }) => !ENDED.has(state)))
+    await Promise.all([uploadFolders.clear((path) => waiting.includes(basename(path))), downloadFolders.clear()])
   }
   return { port, url: newEntry(), newEntry, close }
 }
@@ -120,6 +126,12 @@ async function listen(server: Server, port: number): Promise<number> {
   server.removeAllListeners('error')
   server.on('error', () => undefined)
   return (server.address() as AddressInfo).port
+}
+
+/** The key among the sub-protocols that a window offers. */
+function offeredKey(request: IncomingMessage): string {
+  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
+  return offered.length === 2 && offered[0] === SOCKET_PROTOCOL ? offered[1] : ''
 }
 
 /** For where there is no ServerResponse. */

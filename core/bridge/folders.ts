@@ -42,8 +42,8 @@ export class TransferFolders {
     }
   }
 
-  /** Removes what this program has made. */
-  async clear(): Promise<void> {
-    for (const path of this.#own) await this.remove(path)
+  /** Removes what this program has made, but for what is still needed; that goes with a later sweep. */
+  async clear(needed: (path: string) => boolean = () => false): Promise<void> {
+    for (const path of this.#own) if (!needed(path)) await this.remove(path)
   }
 }

@@ -1,6 +1,7 @@
 /** Which answer each address of the bridge has. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
+import { KEY_FRAGMENT, KEY_HEADER } from '../api/data/bridge.ts'
 import type { AdytonError } from '../errors/errors.ts'
 import { codeOf } from '../protocol/store/files.ts'
 import type { Downloads } from './downloads.ts'
@@ -55,6 +56,8 @@ export class Router {
     const session = entry.session(request.headers.cookie)
     if (session === undefined) throw new Refusal(403, NO_SESSION)
     if (request.method === 'POST') {
+      const [key = ''] = request.headersDistinct[KEY_HEADER] ?? []
+      if (!entry.hasKey(session, key)) throw new Refusal(403, 'wrong key')
       if (path === '/upload') return await this.#upload(request, response, target)
       if (path !== '/download-slot') throw new Refusal(404, 'nothing to post to')
       return json(response, 200, await this.#options.downloads.newSlot(target.query.get('name') ?? '', session))
@@ -73,9 +76,10 @@ export class Router {
   /** HEAD spends no token: programs that show previews of links send it. */
   #enter(request: IncomingMessage, response: ServerResponse, { query }: Target): void {
     if (request.method !== 'GET') throw new Refusal(405, 'method not allowed')
-    const cookie = this.#options.entry.enter(query.get('token') ?? '')
-    if (cookie === undefined) throw new Refusal(403, BAD_TOKEN)
-    response.writeHead(303, { Location: '/', 'Set-Cookie': cookie }).end()
+    const entered = this.#options.entry.enter(query.get('token') ?? '')
+    if (entered === undefined) throw new Refusal(403, BAD_TOKEN)
+    // What follows '#' is never sent: only the page sees it, which keeps it and takes it out of the address.
+    response.writeHead(303, { Location: `/${KEY_FRAGMENT}${entered.key}`, 'Set-Cookie': entered.cookie }).end()
   }
 
   async #upload(request: IncomingMessage, response: ServerResponse, { query }: Target): Promise<void> {

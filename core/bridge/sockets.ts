@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocket, WebSocketServer, type RawData } from 'ws'
 import { Connection } from '../api/connection.ts'
+import { SOCKET_PROTOCOL } from '../api/data/bridge.ts'
 import { MAX_REQUEST, type Reply } from '../api/data/contract.ts'
 import type { Host } from '../api/host.ts'
 
@@ -25,7 +26,13 @@ export class Sockets {
   readonly #host: Host
   readonly #limits: SocketLimits
   readonly #log: (reason: string, request: IncomingMessage) => void
-  readonly #server = new WebSocketServer({ noServer: true, maxPayload: MAX_REQUEST, perMessageDeflate: false })
+  readonly #server = new WebSocketServer({
+    noServer: true,
+    maxPayload: MAX_REQUEST,
+    perMessageDeflate: false,
+    // Never the key, which is offered beside it.
+    handleProtocols: () => SOCKET_PROTOCOL,
+  })
   readonly #answering = new Set<WebSocket>()
   readonly #timer: NodeJS.Timeout
 

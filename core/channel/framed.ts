@@ -14,6 +14,7 @@ import {
   encodeHeader,
 } from './frames.ts'
 import { MESSAGES, NO_STEP, messageName } from './messages.ts'
+import { Throughput } from './throughput.ts'
 
 /** How long a peer may stay silent while it is waited for. It may be computing, so this is generous. */
 export const DEFAULT_IDLE_TIMEOUT_MS = 120_000
@@ -33,6 +34,9 @@ export class FramedChannel implements Channel {
   readonly #transport: ByteTransport
   readonly #idleTimeoutMs: number
   readonly #lingerMs: number
+  /** What the link takes and delivers; buffers on the way let small transfers look faster than it is. */
+  readonly sending = new Throughput()
+  readonly receiving = new Throughput()
   #sendSequence = 0
   #receiveSequence = 0
   #bytesSent = 0
@@ -131,6 +135,7 @@ export class FramedChannel implements Channel {
       length: frame.payload.length,
     })
     this.#sendSequence++
+    const started = performance.now()
     try {
       await this.#timed(
         (progress) => this.#transport.write(header, frame.payload, progress),
@@ -143,6 +148,7 @@ export class FramedChannel implements Channel {
       await this.#receiving
       throw this.#fail(error)
     }
+    this.sending.add(frame.payload.length, performance.now() - started)
     this.#bytesSent += HEADER_BYTES + frame.payload.length
   }
 
@@ -159,7 +165,10 @@ export class FramedChannel implements Channel {
         throw error
       }
       this.#receiveSequence++
+      const missing = header.length - this.#transport.unread
+      const started = performance.now()
       const payload = await this.#read(header.length, waiting)
+      this.receiving.add(missing, performance.now() - started)
       if (header.type === MESSAGES.abort) throw decodeAbort(payload)
       if (header.type === MESSAGES.close) {
         throw new AdytonError('peer-closed', `the peer closed the session where ${messageName(expected.type)} was due`)

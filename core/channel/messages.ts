@@ -30,7 +30,12 @@ export const MESSAGES = {
   onlineEnd: 23,
   decodeBits: 24,
   offlineConfirm: 25,
-  /** First frame of a server over TLS: the client's certificate is accepted. Empty. */
+  pairingClientShare: 26,
+  pairingServerShare: 27,
+  pairingClientProof: 28,
+  pairingServerProof: 29,
+  pairingClientName: 30,
+  /** Of a server over TLS: the client's certificate is accepted. First frame, or the last one of a pairing. Empty. */
   welcome: 242,
   /** Why the peer ends the session; see encodeAbort in core/channel/frames.ts. */
   abort: 240,
@@ -67,6 +72,11 @@ const KINDS: Readonly<Record<MessageName, MessageKind>> = {
   onlineEnd: 'control',
   decodeBits: 'gc',
   offlineConfirm: 'control',
+  pairingClientShare: 'control',
+  pairingServerShare: 'control',
+  pairingClientProof: 'control',
+  pairingServerProof: 'control',
+  pairingClientName: 'control',
   welcome: 'control',
   abort: 'control',
   close: 'control',

@@ -12,9 +12,16 @@ import { FramedChannel, type FramedOptions } from './framed.ts'
 import { fingerprint, parseFingerprint, sameFingerprint, shortFingerprint, type Identity } from './identity.ts'
 import { MESSAGES, NO_STEP } from './messages.ts'
 import { SocketTransport, errorCode } from './socket.ts'
+import { cancelled, connectError, lateError, listenError, notAdyton, place } from './tls-errors.ts'
 
 /** Application protocol (ALPN); its number changes with the meaning of frames. */
 export const ALPN = 'adyton/1'
+/** The protocol of connections that pair: certificates are proved by a code instead of pinned (core/channel/pairing). */
+export const PAIRING_ALPN = 'adyton-pair/1'
+/** A peer that pairs answers at once: people have typed the code before. */
+const PAIRING_IDLE_MS = 10_000
+/** However it spends the time: a peer that nobody knows holds one of few places. */
+const PAIRING_MS = 30_000
 const HANDSHAKE_TIMEOUT_MS = 10_000
 const MAX_PENDING = 16
 
@@ -35,6 +42,13 @@ export interface ListenOptions extends TlsOptions {
   readonly authorise: Authorise
   /** Takes each channel whose peer was authorised. */
   readonly onChannel: (channel: TlsChannel) => void
+  /**
+   * Takes each connection that asks to pair, by whomever; nothing of it may reach the protocol. They count as unfinished
+   * handshakes for as long as they last.
+   */
+  readonly onPairing?: ((channel: TlsChannel) => void) | undefined
+  /** A connection that pairs lasts no longer. Default 30 s. */
+  readonly pairingLimitMs?: number | undefined
   /** Told of connections that did not become channels. */
   readonly onRefused?: ((refusal: Refusal) => void) | undefined
   readonly handshakeTimeoutMs?: number | undefined
@@ -57,11 +71,13 @@ export interface Listener {
 export interface ConnectOptions extends TlsOptions {
   readonly host: string
   readonly port: number
-  /** The server's fingerprint in any form, or a function that decides (pairing). */
+  /** The server's fingerprint in any form, or a function that decides. */
   readonly serverFingerprint: string | Authorise
   /** For reaching the server and the handshake together. Default 10 s. */
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
+  /** Called when TCP is connected, before the handshake. */
+  readonly onReached?: (() => void) | undefined
 }
 
 /** A channel to an authenticated peer. */
@@ -70,13 +86,29 @@ export class TlsChannel extends FramedChannel {
   readonly peerFingerprint: string
   /** Address and port of the peer, for logs. */
   readonly peerAddress: string
+  /** Time that TCP took to connect, ms: about one round trip. Undefined at the server. */
+  readonly connectMs: number | undefined
   readonly #socket: TLSSocket
 
-  constructor(socket: TLSSocket, peerFingerprint: string, peerAddress: string, options: TlsOptions) {
+  constructor(
+    socket: TLSSocket,
+    peerFingerprint: string,
+    peerAddress: string,
+    options: TlsOptions,
+    connectMs?: number,
+  ) {
     super(new SocketTransport(socket, options.readAhead), options)
     this.#socket = socket
     this.peerFingerprint = peerFingerprint
     this.peerAddress = peerAddress
+    this.connectMs = connectMs
+  }
+
+  /** From when and until when the peer's certificate says that it is valid, ms since 1970. */
+  get peerValidity(): { readonly from: number; readonly to: number } | undefined {
+    const certificate = this.#socket.getPeerX509Certificate()
+    if (certificate === undefined) return undefined
+    return { from: Date.parse(certificate.validFrom), to: Date.parse(certificate.validTo) }
   }
 
   /** Bytes that only the two ends of this connection can compute (RFC 8446 section 7.5), to bind a pairing to it. */
@@ -85,14 +117,14 @@ export class TlsChannel extends FramedChannel {
   }
 }
 
-function secureOptions(identity: Identity) {
+function secureOptions(identity: Identity, protocols: string[]) {
   return {
     cert: identity.certificate,
     key: identity.privateKey,
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
     ciphers: 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256',
-    ALPNProtocols: [ALPN],
+    ALPNProtocols: protocols,
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
     // Certificates are judged by fingerprint, after the handshake has proved that the peer holds the key.
     rejectUnauthorized: false,
@@ -107,7 +139,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const refused = (address: string, error: AdytonError): void => options.onRefused?.({ address, error })
   let open = 0
   const server = createServer({
-    ...secureOptions(options.identity),
+    ...secureOptions(options.identity, options.onPairing === undefined ? [ALPN] : [ALPN, PAIRING_ALPN]),
     requestCert: true,
     handshakeTimeout: options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
   })
@@ -117,11 +149,18 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const decide = async (socket: TLSSocket): Promise<void> => {
     const address = addressOf(socket)
     const peer = peerFingerprint(socket)
-    const channel = new TlsChannel(socket, peer ?? '', address, options)
+    const pairs = socket.alpnProtocol === PAIRING_ALPN
+    const settings = pairs ? { ...options, idleTimeoutMs: PAIRING_IDLE_MS } : options
+    const channel = new TlsChannel(socket, peer ?? '', address, settings)
     let reason: string | undefined
     if (peer === undefined) reason = 'this server wants a certificate and was shown none'
     else if (socket.isSessionReused()) reason = 'this server does not resume sessions'
-    else if (socket.alpnProtocol !== ALPN) reason = `this server speaks only ${ALPN}`
+    else if (pairs && options.onPairing !== undefined) {
+      const limit = setTimeout(() => socket.destroy(), options.pairingLimitMs ?? PAIRING_MS)
+      socket.once('close', () => clearTimeout(limit))
+      options.onPairing(channel)
+      return
+    } else if (socket.alpnProtocol !== ALPN) reason = `this server speaks only ${ALPN}`
     else if (!(await options.authorise(peer))) {
       reason = `this server (${shortFingerprint(options.identity.fingerprint)}) does not know the certificate ${shortFingerprint(peer)}`
     }
@@ -178,16 +217,8 @@ export async function connect(options: ConnectOptions): Promise<TlsChannel> {
   const { host, port, serverFingerprint } = options
   const authorise: Authorise =
     typeof serverFingerprint === 'function' ? serverFingerprint : pinned(parseFingerprint(serverFingerprint))
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new AdytonError('usage', `a port is a number from 1 to 65535, not ${port}`)
-  }
-  const socket = await handshake(options)
-  const peer = peerFingerprint(socket)
-  if (socket.alpnProtocol !== ALPN || peer === undefined) {
-    socket.destroy()
-    throw notAdyton(host, port)
-  }
-  const channel = new TlsChannel(socket, peer, addressOf(socket), options)
+  const channel = await reach(options, ALPN)
+  const peer = channel.peerFingerprint
   if (!(await authorise(peer))) {
     // The server's name for itself is all it gets to know.
     await channel.abort('peer-untrusted', `the client does not trust the certificate ${shortFingerprint(peer)}`)
@@ -211,11 +242,34 @@ export async function connect(options: ConnectOptions): Promise<TlsChannel> {
   return channel
 }
 
-function handshake(options: ConnectOptions): Promise<TLSSocket> {
+/** A connection to a server that nobody vouches for yet, good for nothing but pairing with it. */
+export async function connectToPair(options: Omit<ConnectOptions, 'serverFingerprint'>): Promise<TlsChannel> {
+  return await reach({ idleTimeoutMs: PAIRING_IDLE_MS, ...options }, PAIRING_ALPN)
+}
+
+/** A connection on which both sides have proved the keys of their certificates, whatever these are. */
+async function reach(options: Omit<ConnectOptions, 'serverFingerprint'>, protocol: string): Promise<TlsChannel> {
+  const { host, port } = options
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new AdytonError('usage', `a port is a number from 1 to 65535, not ${port}`)
+  }
+  const { socket, connectMs } = await handshake(options, protocol)
+  const peer = peerFingerprint(socket)
+  if (socket.alpnProtocol !== protocol || peer === undefined) {
+    socket.destroy()
+    throw notAdyton(host, port)
+  }
+  return new TlsChannel(socket, peer, addressOf(socket), options, connectMs)
+}
+
+function handshake(
+  options: Omit<ConnectOptions, 'serverFingerprint'>,
+  protocol: string,
+): Promise<{ readonly socket: TLSSocket; readonly connectMs: number }> {
   const { host, port, signal } = options
   const timeoutMs = options.timeoutMs ?? HANDSHAKE_TIMEOUT_MS
   const settings: ConnectionOptions = {
-    ...secureOptions(options.identity),
+    ...secureOptions(options.identity, [protocol]),
     host,
     port,
     // The name is sent in the clear: say nothing of where we think we are going.
@@ -227,14 +281,16 @@ function handshake(options: ConnectOptions): Promise<TLSSocket> {
       reject(cancelled(host, port))
       return
     }
+    let started = performance.now()
     const socket = tlsConnect(settings)
     let reached = false
+    let connectMs = 0
     const settle = (error?: AdytonError): void => {
       clearTimeout(timer)
       signal?.removeEventListener('abort', onAbort)
       socket.off('error', onError)
       if (error === undefined) {
-        resolve(socket)
+        resolve({ socket, connectMs })
         return
       }
       socket.on('error', () => undefined)
@@ -245,8 +301,13 @@ function handshake(options: ConnectOptions): Promise<TLSSocket> {
     const onError = (cause: unknown): void => settle(connectError(host, port, reached, cause))
     const timer = setTimeout(() => settle(lateError(host, port, reached, timeoutMs)), timeoutMs)
     signal?.addEventListener('abort', onAbort)
+    socket.once('lookup', () => {
+      started = performance.now()
+    })
     socket.once('connect', () => {
       reached = true
+      connectMs = performance.now() - started
+      options.onReached?.()
     })
     socket.on('error', onError)
     socket.once('secureConnect', () => settle())
@@ -264,72 +325,6 @@ function peerFingerprint(socket: TLSSocket): string | undefined {
 
 function addressOf(socket: TLSSocket): string {
   return place(socket.remoteAddress ?? 'unknown', socket.remotePort ?? 0)
-}
-
-function place(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}
-
-function cancelled(host: string, port: number): AdytonError {
-  return new AdytonError('cancelled', `connecting to ${place(host, port)} was cancelled`)
-}
-
-function notAdyton(host: string, port: number, cause?: unknown): AdytonError {
-  return new AdytonError('peer-unreachable', `what answers at ${place(host, port)} is not an Adyton server`, {
-    advice: 'Check the address and the port, and that both sides run the same release.',
-    cause,
-  })
-}
-
-function lateError(host: string, port: number, reached: boolean, timeoutMs: number): AdytonError {
-  const seconds = `within ${timeoutMs / 1000} s`
-  return reached
-    ? new AdytonError('peer-timeout', `what listens at ${place(host, port)} did not finish the handshake ${seconds}`, {
-        advice: 'Check that it is an Adyton server, and that it is not overloaded.',
-      })
-    : new AdytonError('peer-unreachable', `no answer from ${place(host, port)} ${seconds}`, {
-        advice: 'Check the address, that the machine is on, and that no firewall drops the connection.',
-      })
-}
-
-function connectError(host: string, port: number, reached: boolean, cause: unknown): AdytonError {
-  const at = place(host, port)
-  const code = errorCode(cause) ?? 'unknown error'
-  const unreachable = (message: string, advice: string): AdytonError =>
-    new AdytonError('peer-unreachable', message, { advice, cause })
-  if (code === 'ECONNREFUSED') {
-    return unreachable(`nothing listens at ${at}`, 'Check the port, and that the server is started.')
-  }
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'EAI_FAIL') {
-    return unreachable(
-      `the host name ${JSON.stringify(host)} is not known (${code})`,
-      'Check the name or use an IP address.',
-    )
-  }
-  if (code.startsWith('ERR_SSL') || code === 'EPROTO') return notAdyton(host, port, cause)
-  if (reached) {
-    return unreachable(
-      `the server at ${at} hung up during the handshake (${code})`,
-      'Check that it is an Adyton server; if it is, it may have too many connections, so try again.',
-    )
-  }
-  return unreachable(`cannot reach ${at} (${code})`, 'Check the address and the network.')
-}
-
-function listenError(host: string, port: number, cause: unknown): AdytonError {
-  const code = errorCode(cause) ?? 'unknown error'
-  const why =
-    code === 'EADDRINUSE'
-      ? 'another program uses the port'
-      : code === 'EACCES'
-        ? 'this user may not use the port'
-        : code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND'
-          ? 'this machine does not have that address'
-          : code
-  return new AdytonError('usage', `cannot listen at ${place(host, port)}: ${why}`, {
-    advice: 'Choose another address or port (0 for any free port).',
-    cause,
-  })
 }
 
 function asAdytonError(cause: unknown): AdytonError {

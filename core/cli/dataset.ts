@@ -12,8 +12,9 @@ export function addDatasetCommands(program: Command, { run, example }: Runner): 
   dataset
     .command('list')
     .description(operations.datasetList.summary)
+    .option('--data <folder>', "folder of this installation's data")
     .option('--json', 'print one JSON document')
-    .action(({ json = false }: Flags) => run(operations.datasetList, {}, json, renderList))
+    .action(({ json = false, ...flags }: Flags) => run(operations.datasetList, flags, json, renderList))
   dataset
     .command('fetch')
     .description(operations.datasetFetch.summary)
@@ -35,8 +36,15 @@ export function addDatasetCommands(program: Command, { run, example }: Runner): 
 
 function renderList(rows: readonly DatasetRow[]): string {
   return table(
-    ['id', 'name', 'download', 'from'],
-    rows.map(({ id, title, bytes: size, urls }) => [id, title, bytes(size), new URL(urls[0]).host]),
+    ['id', 'name', 'images', 'classes', 'on this machine', 'download'],
+    rows.map(({ id, title, images, classes, folder, bytes: size, urls }) => [
+      id ?? '',
+      title,
+      integer(images.train + images.test),
+      integer(classes),
+      folder ?? 'no',
+      size === null ? '' : `${bytes(size)} from ${new URL(urls[0]).host}`,
+    ]),
   )
 }
 

@@ -7,10 +7,14 @@ import type { Operation } from '../api/operation.ts'
 import { VERSION } from '../api/software.ts'
 import type { Source } from '../api/source.ts'
 import { AdytonError } from '../errors/errors.ts'
+import { addAboutCommands } from './about.ts'
+import { parseAddress } from './address.ts'
 import { addCurationCommands } from './curation.ts'
 import { EXIT, printError, printResult, terminalContext } from './output.ts'
 import { renderConnect, renderDescribe, renderInfer, renderModels, renderServe } from './render.ts'
 import { addDatasetCommands } from './dataset.ts'
+import { addPeerCommands } from './peers.ts'
+import { addWorkshopCommands } from './workshop.ts'
 import { addZooCommands } from './zoo.ts'
 
 /** A drawn digit that comes with the program. */
@@ -69,12 +73,16 @@ function sourceOptions(command: Command): Command {
 
 const REVEAL = new Option('--reveal <what>', 'what the client learns').choices(['logits', 'label']).default('logits')
 
-/** Checks the input, runs the operation and prints its result; returns nothing on success, throws otherwise. */
+/** What the command ends with unless it throws. */
+let exitCode: number = EXIT.ok
+
+/** See Runner. */
 async function run<I, O>(
   operation: Operation<I, O>,
   input: unknown,
   json: boolean,
   text: (output: O) => string,
+  failed?: (output: O) => boolean,
 ): Promise<void> {
   const checked = v.safeParse(operation.input, input)
   if (!checked.success) {
@@ -86,6 +94,7 @@ async function run<I, O>(
     const output = await operation.run(checked.output, context)
     clear()
     printResult(json, output, text)
+    if (failed?.(output) === true) exitCode = EXIT.failure
   } finally {
     clear()
   }
@@ -104,7 +113,7 @@ interface InferFlags extends SourceFlags {
   split: 'train' | 'test'
   count: number
   from: number
-  input?: string
+  input?: string[]
   reveal: 'logits' | 'label'
   data?: string
   record: boolean
@@ -115,12 +124,12 @@ interface InferFlags extends SourceFlags {
 }
 
 async function runInfer(flags: InferFlags): Promise<void> {
-  const { dataset, split, count, from, input: picture, reveal, verify = false, threads, kernels, data, record } = flags
+  const { dataset, split, count, from, input: pictures, reveal, verify = false, threads, kernels, data, record } = flags
   await run(
     operations.infer,
     {
       source: sourceOf(flags, true),
-      ...(picture === undefined ? {} : { picture }),
+      ...(pictures === undefined ? {} : { pictures }),
       ...(dataset === undefined ? {} : { dataset: { folder: dataset, split, count, from } }),
       reveal,
       verify,
@@ -136,7 +145,7 @@ async function runInfer(flags: InferFlags): Promise<void> {
 
 sourceOptions(program.command('infer'))
   .description(operations.infer.summary)
-  .option('--input <file>', 'a picture (PNG, JPEG, WebP) of any size')
+  .option('--input <file...>', 'pictures (PNG, JPEG, WebP) of any size')
   .option('--dataset <folder>', 'a folder with MNIST digits in IDX files')
   .addOption(new Option('--split <part>', 'part of the dataset').choices(['train', 'test']).default('test'))
   .option('--count <n>', 'number of images of the dataset', integerArgument, 1)
@@ -177,23 +186,42 @@ program
     await run(operations.models, {}, flags.json ?? false, renderModels)
   })
 
+interface ConnectFlags {
+  fingerprint?: string
+  model?: string
+  input?: string[]
+  dataset?: string
+  split: 'train' | 'test'
+  count: number
+  from: number
+  data?: string
+  threads: number
+  json?: boolean
+}
+
 sourceOptions(program.command('serve'))
   .description(operations.serve.summary)
   .option('--host <address>', 'address to listen on', '127.0.0.1')
   .option('--port <n>', 'port to listen on; 0 for any free one', integerArgument, 0)
-  .option('--allow <fingerprint...>', 'fingerprints of the clients that may connect')
+  .option('--also <id...>', 'further models, of which clients choose one')
+  .option('--pair', 'show a code with which one client can pair (adyton pair)')
+  .option('--name <text>', 'what clients that pair are told this server is called')
+  .option('--allow <fingerprint...>', 'fingerprints of the clients that may connect, beside those that are paired')
   .option('--allow-first', 'pin the first client that connects, for good')
   .option('--limit <n>', 'inferences that one client may run within an hour', integerArgument)
   .addOption(REVEAL)
   .option('--data <folder>', 'folder of the identity and the offline packages')
   .option('--threads <n>', 'HE worker threads', integerArgument)
   .option('--json', 'print one JSON document when the server ends')
-  .addHelpText('after', example('serve --model digits --port 7373 --allow-first'))
+  .addHelpText('after', example('serve --model digits --host 0.0.0.0 --port 7373 --pair'))
   .action(
     async (
       flags: SourceFlags & {
         host: string
         port: number
+        also?: string[]
+        pair?: boolean
+        name?: string
         allow?: string[]
         allowFirst?: boolean
         limit?: number
@@ -203,13 +231,16 @@ sourceOptions(program.command('serve'))
         json?: boolean
       },
     ) => {
-      const { host, port, allow = [], allowFirst = false, limit, reveal, data, threads } = flags
+      const { host, port, also = [], pair = false, name, allow = [], allowFirst = false } = flags
+      const { limit, reveal, data, threads } = flags
       const given = {
+        ...(name === undefined ? {} : { name }),
         ...(limit === undefined ? {} : { limit }),
         ...(data === undefined ? {} : { data }),
         ...(threads === undefined ? {} : { threads }),
       }
-      const input = { source: sourceOf(flags, true), host, port, allow, allowFirst, reveal, ...given }
+      const sources = [sourceOf(flags, true), ...also.map((model) => ({ model }))]
+      const input = { sources, host, port, pairing: pair, allow, allowFirst, reveal, ...given }
       await run(operations.serve, input, flags.json ?? false, renderServe)
     },
   )
@@ -217,28 +248,30 @@ sourceOptions(program.command('serve'))
 program
   .command('connect <address>')
   .description(operations.connect.summary)
-  .requiredOption('--fingerprint <fingerprint>', "the server's fingerprint, as 'serve' prints it")
-  .requiredOption('--input <file...>', 'pictures to classify')
+  .option('--fingerprint <fingerprint>', "the server's fingerprint, as 'serve' prints it; not needed once paired")
+  .option('--model <id>', 'which of the models that the server offers; its first one by default')
+  .option('--input <file...>', 'pictures to classify')
+  .option('--dataset <folder>', 'a data set to classify a part of')
+  .addOption(new Option('--split <part>', 'part of the data set').choices(['train', 'test']).default('test'))
+  .option('--count <n>', 'number of images of the data set', integerArgument, 1)
+  .option('--from <n>', 'first image of the data set', integerArgument, 0)
   .option('--data <folder>', 'folder of the identity and the offline packages')
   .option('--threads <n>', 'HE worker threads', integerArgument, 1)
   .option('--json', 'print one JSON document')
-  .addHelpText('after', example('connect 192.0.2.7:7373 --fingerprint 3f0c… --input seven.png'))
-  .action(
-    async (
-      address: string,
-      flags: { fingerprint: string; input: string[]; data?: string; threads: number; json?: boolean },
-    ) => {
-      const { fingerprint, input: pictures, data, threads } = flags
-      const where = parseAddress(address)
-      const given = data === undefined ? {} : { data }
-      await run(
-        operations.connect,
-        { ...where, fingerprint, pictures, threads, ...given },
-        flags.json ?? false,
-        renderConnect,
-      )
-    },
-  )
+  .addHelpText('after', example('connect 192.0.2.7:7373 --input seven.png'))
+  .action(async (address: string, flags: ConnectFlags) => {
+    const { fingerprint, model, input: pictures, dataset, split, count, from, data, threads } = flags
+    const input = {
+      ...parseAddress(address),
+      ...(fingerprint === undefined ? {} : { fingerprint }),
+      ...(model === undefined ? {} : { model }),
+      ...(pictures === undefined ? {} : { pictures }),
+      ...(dataset === undefined ? {} : { dataset: { folder: dataset, split, count, from } }),
+      ...(data === undefined ? {} : { data }),
+      threads,
+    }
+    await run(operations.connect, input, flags.json ?? false, renderConnect)
+  })
 
 program
   .command('identity')
@@ -260,26 +293,18 @@ program
     process.stdout.write('\nMore: npm run -s adyton -- --help\n')
   })
 
+addAboutCommands(program, { run, integerArgument, example })
 addCurationCommands(program, { run, integerArgument, example })
+addPeerCommands(program, { run, integerArgument, example })
+addWorkshopCommands(program, { run, integerArgument, example })
 addDatasetCommands(program, { run, integerArgument, example })
 addZooCommands(program, { run, integerArgument, example })
-
-/** host:port, or [IPv6]:port. */
-function parseAddress(address: string): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(address)
-  if (match === null) {
-    throw new AdytonError('usage', `'${address}' is not an address`, {
-      advice: "Write HOST:PORT, as in 192.0.2.7:7373, or [IPv6]:PORT; 'serve' prints it.",
-    })
-  }
-  return { host: match[1] ?? match[2], port: Number(match[3]) }
-}
 
 /** Errors of an argument parser are usage errors, and it has printed them already; help and version are no errors. */
 async function main(): Promise<number> {
   try {
     await program.parseAsync()
-    return EXIT.ok
+    return exitCode
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
     return printError(error, process.argv.includes('--json'))

@@ -1,4 +1,5 @@
 /** Results as text for people. */
+import type { Interval } from '../api/data/interval.ts'
 import type { ConnectResult, OwnPhase } from '../api/operations/connect.ts'
 import type { DescribeResult } from '../api/operations/describe.ts'
 import type { InferResult } from '../api/operations/infer.ts'
@@ -30,8 +31,15 @@ function headline(result: InferResult): string {
     const truth = one.expected === null ? '' : `, the true label is ${one.expected}`
     return `${model.name}: the private answer is ${one.name} (${same}${truth}).`
   }
-  const accuracy = result.accuracy === null ? '' : `accuracy ${percent(result.accuracy)}, `
-  return `${model.name}: ${result.images} images, ${accuracy}agreement with the clear run ${percent(result.agreement)}.`
+  const { accuracy, agreement, intervals } = result
+  const share = (what: string, value: number, { low, high }: Interval): string =>
+    `${what} ${percent(value)} (95% interval ${percent(low)} to ${percent(high)})`
+  const agrees = share('agreement with the clear run', agreement, intervals.agreement)
+  if (accuracy === null || intervals.accuracy === null) {
+    const answers = predictions.map(({ name }) => name).join(', ')
+    return `${model.name}: the private answers are ${answers}; ${agrees}.`
+  }
+  return `${model.name}: ${result.images} images, ${share('accuracy', accuracy, intervals.accuracy)}, ${agrees}.`
 }
 
 function phaseTable(phases: InferResult['phases']): string {
@@ -124,6 +132,12 @@ export function renderModels(rows: readonly ModelRow[]): string {
   )
 }
 
+const LINK_NAMES = {
+  lan: 'LAN (1 Gbit/s, 0.5 ms there and back)',
+  wan: 'WAN (100 Mbit/s, 40 ms there and back)',
+  own: 'as given',
+} as const
+
 export function renderDescribe(result: DescribeResult): string {
   const lines = [
     `${result.name}: ${integer(result.relus)} ReLUs, ${integer(result.macs)} MACs, ${integer(result.params)} parameters.`,
@@ -149,6 +163,16 @@ export function renderDescribe(result: DescribeResult): string {
       ]),
     ),
     '',
+    'With a network between the two machines:',
+    table(
+      ['network', 'offline', 'online'],
+      Object.entries(costs.links).map(([name, { offline, online }]) => [
+        LINK_NAMES[name as keyof typeof LINK_NAMES],
+        duration(1000 * offline),
+        duration(1000 * online),
+      ]),
+    ),
+    '',
     `Memory: client ${bytes(estimate.memory.client)}, server ${bytes(estimate.memory.server)}.`,
     `Disk for one package: client ${bytes(estimate.disk.client)}, server ${bytes(estimate.disk.server)}.`,
     `Rings: k = ${costs.rings.bits.join(', ')}; circuits: l = ${costs.rings.circuitBits.join(', ') || 'none'}.`,
@@ -171,10 +195,14 @@ export function renderConnect(result: ConnectResult): string {
     ...KINDS.map((kind) => duration(phase.kinds[kind])),
     duration(phase.kinds.wait),
   ]
-  const answers = result.predictions.map(({ picture, name }) => `${picture}: ${name}`)
+  const answers = result.predictions.map(({ picture, index, name, expected }) => {
+    const truth = expected === null ? '' : ` (the true label is ${expected})`
+    return `${picture ?? `image ${index}`}: ${name}${truth}`
+  })
   return [
     `${result.model.name}`,
     ...answers,
+    ...(result.accuracy === null ? [] : [`${result.images} images, accuracy ${percent(result.accuracy)}`]),
     '',
     "Time on this machine; waiting includes the server's work:",
     table(
@@ -187,7 +215,14 @@ export function renderConnect(result: ConnectResult): string {
     '',
     'Work of this machine by layer, first picture:',
     layerTable(result.layers),
+    '',
+    linkLine(result.link),
   ].join('\n')
+}
+
+function linkLine({ rttMs, up, down }: ConnectResult['link']): string {
+  const rate = (bits: number | null): string => (bits === null ? 'unknown' : `${(bits / 1e6).toPrecision(3)} Mbit/s`)
+  return `Link: ${duration(rttMs)} there and back, up ${rate(up)}, down ${rate(down)}.`
 }
 
 export function renderServe(result: ServeResult): string {

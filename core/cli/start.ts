@@ -10,6 +10,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { dataFolder } from '../api/data-folder.ts'
 import { Host } from '../api/host.ts'
 import { startBridge } from '../bridge/bridge.ts'
+import { buildApp } from '../setup/build-app.mjs'
 import { findDesktop, hasDisplay, openBrowser, runDesktop } from './desktop.ts'
 import { EXIT, printError } from './output.ts'
 
@@ -74,7 +75,10 @@ async function runBrowser({ open, data, port }: Flags): Promise<number> {
 
 async function run(flags: Flags): Promise<number> {
   const choice = chooseWindow(flags)
-  if ('program' in choice) return await runDesktop(choice.program, ROOT, dataFolder(flags.data))
+  if ('program' in choice) {
+    const { folder } = await buildApp(ROOT)
+    return await runDesktop(choice.program, folder, dataFolder(flags.data))
+  }
   process.stdout.write(`${choice.why}\n`)
   return await runBrowser(flags)
 }

@@ -67,6 +67,8 @@ export interface OpenOptions extends UnpackOptions {
   /** A folder of images: 1 for greyscale, 3 (the default) for colour. */
   readonly channels?: 1 | 3
   readonly generated?: GeneratedOptions
+  /** False passes archives in a folder over instead of unpacking them. */
+  readonly unpack?: boolean
 }
 
 /** One on-disk format. */
@@ -116,7 +118,8 @@ export async function openDataset(path: string, options: OpenOptions = {}): Prom
   }
   if (inner.length === 1) return inner[0].format.open(inner[0].candidate, options)
 
-  for (const name of given.files.filter((file) => /\.(tar\.gz|tgz|tar|zip)$/i.test(file)).slice(0, MAX_ARCHIVES)) {
+  const archives = options.unpack === false ? [] : given.files
+  for (const name of archives.filter((file) => /\.(tar\.gz|tgz|tar|zip)$/i.test(file)).slice(0, MAX_ARCHIVES)) {
     const spec = await archiveIn(join(path, name))
     if (spec !== undefined) return openUnpacked(join(path, name), options)
   }

@@ -56,7 +56,11 @@ export async function fetchOfficial(
 }
 
 /** {@link fetchOfficial} for a set that is described otherwise, such as one on another server. */
-export async function fetchDataset(set: OfficialDataset, parent: string, options: FetchOptions = {}): Promise<string> {
+export async function fetchDataset(
+  set: Pick<OfficialDataset, 'id' | 'downloads'>,
+  parent: string,
+  options: FetchOptions = {},
+): Promise<string> {
   const single = set.downloads.length === 1 && ARCHIVES.some(({ name }) => name === set.downloads[0].name)
   const folder = single ? parent : join(parent, set.id)
   await mkdir(folder, { recursive: true })

@@ -24,6 +24,10 @@ export interface OfficialDownload extends OfficialFile {
 export interface OfficialDataset {
   readonly id: 'cifar-10' | 'cifar-100' | 'tiny-imagenet-200' | 'mnist' | 'fashion-mnist'
   readonly title: string
+  readonly classes: number
+  /** [channels, height, width] */
+  readonly shape: readonly [number, number, number]
+  readonly images: { readonly train: number; readonly test: number }
   readonly downloads: readonly OfficialDownload[]
 }
 
@@ -96,6 +100,7 @@ const mirrored = (bases: readonly string[], files: readonly OfficialFile[]): Off
 export const MNIST: OfficialDataset = {
   id: 'mnist',
   title: 'MNIST',
+  ...{ classes: 10, shape: [1, 28, 28], images: { train: 60_000, test: 10_000 } },
   downloads: mirrored(
     ['https://ossci-datasets.s3.amazonaws.com/mnist', 'https://storage.googleapis.com/cvdf-datasets/mnist'],
     [
@@ -130,6 +135,7 @@ export const MNIST: OfficialDataset = {
 export const FASHION_MNIST: OfficialDataset = {
   id: 'fashion-mnist',
   title: 'Fashion-MNIST',
+  ...{ classes: 10, shape: [1, 28, 28], images: { train: 60_000, test: 10_000 } },
   downloads: mirrored(
     ['http://fashion-mnist.s3-website.eu-central-1.amazonaws.com'],
     [
@@ -142,9 +148,19 @@ export const FASHION_MNIST: OfficialDataset = {
 }
 
 export const OFFICIAL: readonly OfficialDataset[] = [
-  { id: 'cifar-10', title: 'CIFAR-10', downloads: [CIFAR10_ARCHIVE] },
-  { id: 'cifar-100', title: 'CIFAR-100', downloads: [CIFAR100_ARCHIVE] },
-  { id: 'tiny-imagenet-200', title: 'Tiny ImageNet', downloads: [TINY_IMAGENET_ARCHIVE] },
+  {
+    ...{ id: 'cifar-10', title: 'CIFAR-10', downloads: [CIFAR10_ARCHIVE] },
+    ...{ classes: 10, shape: [3, 32, 32], images: { train: 50_000, test: 10_000 } },
+  },
+  {
+    ...{ id: 'cifar-100', title: 'CIFAR-100', downloads: [CIFAR100_ARCHIVE] },
+    ...{ classes: 100, shape: [3, 32, 32], images: { train: 50_000, test: 10_000 } },
+  },
+  {
+    ...{ id: 'tiny-imagenet-200', title: 'Tiny ImageNet', downloads: [TINY_IMAGENET_ARCHIVE] },
+    // Its test pictures have no labels: the validation pictures are the test part.
+    ...{ classes: 200, shape: [3, 64, 64], images: { train: 100_000, test: 10_000 } },
+  },
   MNIST,
   FASHION_MNIST,
 ]

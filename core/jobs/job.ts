@@ -12,6 +12,8 @@ export interface JobProgress {
   readonly fraction?: number
   /** Numbers of this moment, for charts; plain data of the operation's own. */
   readonly detail?: unknown
+  /** For those who watch alone: it is kept in memory and never in a database, a file or a log. */
+  readonly transient?: unknown
 }
 
 export interface JobError {
@@ -53,6 +55,8 @@ export interface RunningJob {
   readonly done: Promise<unknown>
   /** Asks it to stop soon and to keep what it has; `done` settles then. */
   readonly stop: () => void
+  /** Hands it a command of its operation; absent where that cannot be. */
+  readonly tell?: (command: unknown) => void
 }
 
 export interface JobEvents {

@@ -110,6 +110,14 @@ export class JobQueue {
     this.#stop(id, 'cancelled', ['queued', 'running', 'paused'])
   }
 
+  /** Hands a running job a command of its operation. */
+  tell(id: string, command: unknown): void {
+    const job = this.get(id)
+    const running = this.#active.get(id)?.running
+    if (running?.tell === undefined) throw misplaced(job, 'told anything')
+    running.tell(command)
+  }
+
   /** Takes a job that ended off the list. */
   remove(id: string): void {
     const job = this.get(id)
@@ -197,7 +205,7 @@ export class JobQueue {
 
   #put(job: Job): void {
     this.#jobs.set(job.id, job)
-    this.#options.store.put(job)
+    this.#options.store.put(withoutTransient(job))
     this.#emit({ kind: 'job', job })
   }
 
@@ -208,6 +216,13 @@ export class JobQueue {
   #now(): number {
     return (this.#options.now ?? Date.now)()
   }
+}
+
+/** What is for those who watch alone is not stored. */
+function withoutTransient(job: Job): Job {
+  if (job.progress?.transient === undefined) return job
+  const { transient: _, ...progress } = job.progress
+  return { ...job, progress }
 }
 
 function misplaced(job: Job, what: string): AdytonError {

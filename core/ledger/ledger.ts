@@ -34,8 +34,14 @@ export interface Segment {
   readonly phase: Phase
   readonly start: number
   readonly end: number
-  /** The working kinds, or ['wait']. */
-  readonly kinds: readonly Kind[]
+  /** What was worked at, or what was waited for when nobody worked. */
+  readonly parts: readonly Part[]
+}
+
+export interface Part {
+  readonly kind: Kind
+  /** As in {@link Entry}. */
+  readonly step: string
 }
 
 /** An account as data, for sending between processes. */
@@ -77,6 +83,12 @@ export class Ledger {
     this.#entry(phase, step, kind)[direction] += bytes
   }
 
+  /** The rows so far: what {@link data} has without its segments, for watching. */
+  entries(): Entry[] {
+    this.#tick()
+    return [...this.#entries.values()].map((e) => ({ ...e }))
+  }
+
   /** The account so far. */
   data(): LedgerData {
     this.#tick()
@@ -114,23 +126,30 @@ export class Ledger {
       entry.cpuMs += cpuMs / charged.length
     }
     if (charged.length > 0 && wallMs > 0) {
-      const kinds = [...new Set(charged.map((s) => s.kind))]
-      this.#segment({ phase: charged[0].phase, start: this.#lastWall, end: wall, kinds })
+      this.#segment({ phase: charged[0].phase, start: this.#lastWall, end: wall, parts: distinct(charged) })
     }
     this.#lastWall = wall
     this.#lastCpu = cpu
   }
 
-  /** Adjoining segments of the same kinds become one, so that a long run stays small. */
+  /** Adjoining segments of the same parts become one, so that a long run stays small. */
   #segment(next: Segment): void {
     const last = this.#segments.at(-1)
     const same =
       last !== undefined &&
       last.phase === next.phase &&
       next.start - last.end < 0.05 &&
-      last.kinds.length === next.kinds.length &&
-      last.kinds.every((kind, i) => kind === next.kinds[i])
+      last.parts.length === next.parts.length &&
+      last.parts.every(({ kind, step }, i) => kind === next.parts[i].kind && step === next.parts[i].step)
     if (last !== undefined && same) this.#segments[this.#segments.length - 1] = { ...last, end: next.end }
     else this.#segments.push(next)
   }
+}
+
+function distinct(sections: readonly Part[]): Part[] {
+  const parts: Part[] = []
+  for (const { kind, step } of sections) {
+    if (!parts.some((part) => part.kind === kind && part.step === step)) parts.push({ kind, step })
+  }
+  return parts
 }

@@ -2,7 +2,7 @@
  * Two accounts laid over each other: where the time of an inference went, seen from the client, who waits for
  * the answer.
  */
-import { KINDS, type Kind, type LedgerData, type Phase, type Segment } from './ledger.ts'
+import { KINDS, type Kind, type LedgerData, type Part, type Phase } from './ledger.ts'
 
 /** Milliseconds by kind. */
 export type KindTimes = Record<Kind, number>
@@ -24,35 +24,47 @@ export function cpuTime(data: LedgerData, phase: Phase): number {
 }
 
 /**
- * The client's wall time of a phase by what either party was doing: its own work first; while it waits, the
- * server's work; and what is left is waiting proper (the network, scheduling, disks). The kinds add up to the
- * client's wall time. Both accounts must come from one machine, since they are matched by its clock.
+ * The client's wall time of a phase by step (as in Entry) and by what either party was doing: its own work first; while
+ * it waits, the server's work; and what is left is waiting proper (the network, scheduling, disks). The steps and kinds
+ * add up to the client's wall time. Both accounts must come from one machine, since they are matched by its clock.
  */
-export function jointTimes(client: LedgerData, server: LedgerData, phase: Phase): KindTimes {
-  const times = noTimes()
-  const busy = server.segments.filter((s) => s.phase === phase && s.kinds[0] !== 'wait')
+export function jointSteps(client: LedgerData, server: LedgerData, phase: Phase): Map<string, KindTimes> {
+  const steps = new Map<string, KindTimes>()
+  const charge = (parts: readonly Part[], length: number): void => {
+    for (const { kind, step } of parts) {
+      const times = steps.get(step) ?? noTimes()
+      times[kind] += length / parts.length
+      steps.set(step, times)
+    }
+  }
+  const busy = server.segments.filter((s) => s.phase === phase && s.parts[0].kind !== 'wait')
   busy.sort((a, b) => a.start - b.start)
   let from = 0
   for (const segment of [...client.segments].sort((a, b) => a.start - b.start)) {
     if (segment.phase !== phase) continue
     const length = segment.end - segment.start
-    if (segment.kinds[0] !== 'wait') {
-      for (const kind of segment.kinds) times[kind] += length / segment.kinds.length
+    if (segment.parts[0].kind !== 'wait') {
+      charge(segment.parts, length)
       continue
     }
     while (from < busy.length && busy[from].end <= segment.start) from++
     let covered = 0
-    for (let i = from; i < busy.length && busy[i].start < segment.end; i++) covered += charge(times, busy[i], segment)
-    times.wait += Math.max(0, length - covered)
+    for (let i = from; i < busy.length && busy[i].start < segment.end; i++) {
+      const overlap = Math.min(busy[i].end, segment.end) - Math.max(busy[i].start, segment.start)
+      if (overlap <= 0) continue
+      charge(busy[i].parts, overlap)
+      covered += overlap
+    }
+    charge(segment.parts, Math.max(0, length - covered))
   }
-  return times
+  return steps
 }
 
-function charge(times: KindTimes, work: Segment, within: Segment): number {
-  const overlap = Math.min(work.end, within.end) - Math.max(work.start, within.start)
-  if (overlap <= 0) return 0
-  for (const kind of work.kinds) times[kind] += overlap / work.kinds.length
-  return overlap
+/** The sum of {@link jointSteps} over the steps. */
+export function jointTimes(client: LedgerData, server: LedgerData, phase: Phase): KindTimes {
+  const times = noTimes()
+  for (const step of jointSteps(client, server, phase).values()) for (const kind of KINDS) times[kind] += step[kind]
+  return times
 }
 
 /** One line of the per-layer table. */

@@ -66,12 +66,16 @@ export interface Surroundings {
   readonly evaluation?: BatchSource
   readonly evaluateEvery?: number
   readonly signal?: AbortSignal
+  /** Told before each phase, with the epochs that were done before a stop, and the ReLUs of a network without slopes. */
+  readonly onPhase?: (phase: string, done: readonly PhaseEpoch[], kept?: number) => void
   readonly onEpoch?: (epoch: PhaseEpoch) => void
   readonly onProgress?: (progress: Progress & { readonly phase: string }) => void
 }
 
 export interface PhaseEpoch extends EpochReport {
   readonly phase: string
+  /** ReLUs of the network after the epoch; absent when the phase was not told. */
+  readonly kept?: number
 }
 
 export interface PhaseRun {
@@ -83,13 +87,19 @@ export interface PhaseRun {
   readonly seed: Seed
   readonly hooks?: readonly TrainingHook[]
   readonly reluThreshold?: number
+  /** ReLUs of a model without slopes, for reports. */
+  readonly kept?: number
   readonly storage?: Storage
 }
 
 /** Carries out a training run; the model is trained in place. Throws what {@link train} throws. */
 export function runPhase(around: Surroundings, run: PhaseRun): Promise<TrainResult> {
   const { storage, phase, teacher, spec } = run
-  const { evaluation, evaluateEvery, signal, onEpoch, onProgress } = around
+  const { evaluation, evaluateEvery, signal, onPhase, onEpoch, onProgress } = around
+  const epochOf = (report: EpochReport): PhaseEpoch => {
+    const kept = report.relus?.kept ?? run.kept
+    return { ...report, phase, ...(kept === undefined ? {} : { kept }) }
+  }
   const checkpoint =
     storage === undefined
       ? undefined
@@ -110,7 +120,10 @@ export function runPhase(around: Surroundings, run: PhaseRun): Promise<TrainResu
     ...(run.reluThreshold === undefined ? {} : { reluThreshold: run.reluThreshold }),
     ...(checkpoint === undefined ? {} : { checkpoint }),
     ...(signal === undefined ? {} : { signal }),
-    ...(onEpoch === undefined ? {} : { onEpoch: (report: EpochReport) => onEpoch({ ...report, phase }) }),
+    ...(onPhase === undefined
+      ? {}
+      : { onStart: (done: readonly EpochReport[]) => onPhase(phase, done.map(epochOf), run.kept) }),
+    ...(onEpoch === undefined ? {} : { onEpoch: (report: EpochReport) => onEpoch(epochOf(report)) }),
     ...(onProgress === undefined ? {} : { onProgress: (progress: Progress) => onProgress({ ...progress, phase }) }),
   })
 }

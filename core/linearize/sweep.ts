@@ -67,7 +67,7 @@ export interface SweepRow {
   readonly accuracy: number
 }
 
-export interface SweepContext extends Omit<RecipeContext, 'budget' | 'storage' | 'onStep'> {
+export interface SweepContext extends Omit<RecipeContext, 'budget' | 'storage'> {
   readonly storage: Storage
   /** Told of each point as it is there; `network` to keep the model. */
   readonly onPoint?: (row: SweepRow, result: RecipeResult) => void

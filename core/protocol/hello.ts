@@ -17,11 +17,15 @@ const hex = (bytes: number) => v.pipe(v.string(), v.regex(new RegExp(`^[0-9a-f]{
 /** 16 fresh random bytes: no two greetings are alike, so neither are the ids of two sessions. */
 const nonce = hex(16)
 const shortText = v.pipe(v.string(), v.maxLength(200))
+/** A server offers no more models than this. */
+export const MAX_MODELS = 16
 
 export const clientHelloSchema = v.strictObject({
   protocol: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535)),
   software: shortText,
   nonce,
+  /** Id of the model that the client wants; null for the server's first one. */
+  model: v.nullable(shortText),
   /** Digest of the plan that the client expects or already holds; null to accept the server's. */
   planDigest: v.nullable(hex(32)),
   /** True when the client holds that plan already, so that it need not be sent. */
@@ -33,6 +37,12 @@ export const serverHelloSchema = v.strictObject({
   protocol: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535)),
   software: shortText,
   nonce,
+  /** Every model that is offered; the rest of this message is of the one that the client wants. */
+  models: v.pipe(
+    v.array(v.strictObject({ id: shortText, name: shortText, dataset: shortText })),
+    v.minLength(1),
+    v.maxLength(MAX_MODELS),
+  ),
   planDigest: hex(32),
   planBytes: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_PLAN_BYTES)),
   /** SHA-256 of a secret salt and the integer weights: fixed for a model, and no test of a guess. */
@@ -53,6 +63,8 @@ export const serverHelloSchema = v.strictObject({
 export type ServerHello = v.InferOutput<typeof serverHelloSchema>
 /** The public part of a model's card. */
 export type PublicCard = ServerHello['card']
+/** A model of a server's list. */
+export type OfferedModel = ServerHello['models'][number]
 
 /** Parses a hello; anything but the schema is 'payload-invalid'. */
 export function parseHello<T>(schema: v.GenericSchema<unknown, T>, payload: Uint8Array, who: string): T {

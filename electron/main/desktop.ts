@@ -1,14 +1,18 @@
 /** Answers what windows ask of the shell: dialogs, files made in a window, notifications, links. */
 import { writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import type { BrowserWindow, FileFilter } from 'electron'
+import type { BrowserWindow, FileFilter, Notification } from 'electron'
 import * as v from 'valibot'
 import { toPartyError } from '../../core/api/party/serve-commands.ts'
 import { DesktopRequestSchema, type DesktopAnswer, type DesktopRequest } from '../../core/api/data/desktop.ts'
 import type { TransferFolders } from '../../core/bridge/folders.ts'
 import { safeName } from '../../core/bridge/names.ts'
+import { Refusal } from '../../core/bridge/refusal.ts'
 import { AdytonError } from '../../core/errors/errors.ts'
 import type { ElectronApi } from './electron.ts'
+
+/** Kept until they are gone: what is collected as garbage hears no click. */
+const shown = new Set<Notification>()
 
 type Value = Extract<DesktopAnswer, { ok: true }>['value']
 
@@ -26,7 +30,7 @@ export async function answerDesktop(
     }
     return { ok: true, value: await answer(electron, window, uploads, parsed.output) }
   } catch (error) {
-    return { ok: false, ...toPartyError(error) }
+    return { ok: false, ...toPartyError(error instanceof Refusal ? (error.error ?? error) : error) }
   }
 }
 
@@ -56,12 +60,12 @@ async function answer(
       return await chooseSave(dialog, window, request.name)
     case 'putFile': {
       const file = join(await uploads.make(), safeName(request.name))
-      await writeFile(file, request.content, { mode: 0o600 })
+      await write(file, request.content, 0o600)
       return file
     }
     case 'saveFile': {
       const file = await chooseSave(dialog, window, request.name)
-      if (file !== null) await writeFile(file, request.content)
+      if (file !== null) await write(file, request.content)
       return file
     }
     case 'openExternal':
@@ -71,10 +75,28 @@ async function answer(
       // Somebody who is looking at the window sees it there.
       if (!window.isFocused() && Notification.isSupported()) {
         const notification = new Notification({ title: request.title, body: request.body })
-        notification.on('click', () => window.show())
+        const gone = (): void => void shown.delete(notification)
+        notification.on('click', () => {
+          gone()
+          if (!window.isDestroyed()) window.show()
+        })
+        notification.on('close', gone)
+        shown.add(notification)
         notification.show()
       }
       return null
+  }
+}
+
+async function write(file: string, content: Uint8Array, mode?: number): Promise<void> {
+  try {
+    await writeFile(file, content, mode === undefined ? {} : { mode })
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new AdytonError('store-failed', `${file} cannot be written: ${why}`, {
+      advice: 'Choose another folder, or make room on the disk.',
+      cause,
+    })
   }
 }
 

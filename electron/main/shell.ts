@@ -2,14 +2,20 @@
  * The desktop app around the core: one instance, one window, the host behind it. Electron is handed in, so that the whole
  * of it runs in tests.
  */
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BrowserWindow, IpcMainEvent, IpcMainInvokeEvent } from 'electron'
-import type { DesktopEvent } from '../../core/api/data/desktop.ts'
+import { MAX_OPENED, type DesktopEvent } from '../../core/api/data/desktop.ts'
 import { Connection } from '../../core/api/connection.ts'
+import { dataFolder } from '../../core/api/data-folder.ts'
+import { MAX_REQUEST } from '../../core/api/data/contract.ts'
 import { Host } from '../../core/api/host.ts'
+import { setForker } from '../../core/api/processes/child.ts'
+import { loadSettings } from '../../core/api/settings.ts'
 import { TransferFolders } from '../../core/bridge/folders.ts'
 import { AdytonError } from '../../core/errors/errors.ts'
 import { CHANNELS } from '../ipc/channels.ts'
+import { utilityForker } from '../processes/utility.ts'
 import { isTrusted } from './sender.ts'
 import { registerScheme, serveApp } from './app-protocol.ts'
 import { answerDesktop } from './desktop.ts'
@@ -18,19 +24,23 @@ import { menuTemplate } from './menu.ts'
 import { filesOf, OPENED_EXTENSIONS } from './opened.ts'
 import { mayQuit } from './quit.ts'
 import { denyPermissions } from './session.ts'
+import { lookForUpdate, type UpdateOptions } from './updates.ts'
 import { openWindow } from './window.ts'
+import { showWork } from './working.ts'
 
 export interface ShellOptions {
   /** Folder with the renderer's built files. */
   readonly renderer: string
   /** The preload script, bundled. */
   readonly preload: string
+  readonly icon: string
   /** The data folder; the usual one when left out. */
   readonly data?: string
   /** Arguments of this start of the program. */
   readonly argv: readonly string[]
   /** For one line about what was refused; it holds no content. */
   readonly log: (line: string) => void
+  readonly updater: UpdateOptions['updater']
 }
 
 export class Shell {
@@ -44,6 +54,7 @@ export class Shell {
   /** Opened before there was a window that could take them. */
   #opened: string[] = []
   #listening = false
+  #endWork = (): void => undefined
   #ending: 'no' | 'asking' | 'closing' | 'closed' = 'no'
 
   private constructor(electron: ElectronApi, options: ShellOptions) {
@@ -54,6 +65,16 @@ export class Shell {
   /** Call before the app is ready. Undefined when another instance has been told and this one is ending. */
   static start(electron: ElectronApi, options: ShellOptions): Shell | undefined {
     const { app } = electron
+    // Each data folder has an instance of its own, and Chromium's files lie apart from ours.
+    const own = join(dataFolder(options.data), 'desktop')
+    try {
+      mkdirSync(own, { recursive: true })
+    } catch (error) {
+      complain(electron, error)
+      app.quit()
+      return undefined
+    }
+    app.setPath('userData', own)
     if (!app.requestSingleInstanceLock()) {
       app.quit()
       return undefined
@@ -86,20 +107,20 @@ export class Shell {
   }
 
   async #ready(): Promise<void> {
-    const { app, dialog, ipcMain, Menu } = this.#electron
+    const { app, ipcMain, Menu } = this.#electron
     const { renderer, data } = this.#options
+    setForker(utilityForker(this.#electron))
     try {
       this.#host = await Host.open(data)
     } catch (error) {
-      const advice = error instanceof AdytonError ? error.advice : undefined
-      const text = error instanceof Error ? error.message : String(error)
-      dialog.showErrorBox('Adyton cannot start', advice === undefined ? text : `${text}\n\n${advice}`)
+      complain(this.#electron, error)
       this.#ending = 'closed'
       app.quit()
       return
     }
     this.#uploads = new TransferFolders(join(this.#host.data, 'uploads'))
     await this.#uploads.sweep()
+    this.#endWork = showWork(this.#electron, this.#host.queue, () => this.#window)
     denyPermissions(this.#electron)
     serveApp(this.#electron, renderer)
     ipcMain.on(CHANNELS.request, (event, message: unknown) => this.#request(event, message))
@@ -110,12 +131,29 @@ export class Shell {
     }
     Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate(process.platform, actions)))
     this.#open()
+    void this.#update(this.#host)
+  }
+
+  async #update(host: Host): Promise<void> {
+    const { app, Notification } = this.#electron
+    const { log, updater } = this.#options
+    const settings = await loadSettings(host.data, log).catch(() => undefined)
+    await lookForUpdate({
+      ...{ feed: settings?.updateFeed ?? null, packaged: app.isPackaged, userData: app.getPath('userData') },
+      ...{ updater, log },
+      onReady: (version) => {
+        if (!Notification.isSupported()) return
+        const body = 'It is installed when you quit. Jobs that run then go on at the next start.'
+        new Notification({ title: `Adyton ${version} is ready`, body }).show()
+      },
+    })
   }
 
   #open(): void {
     const { app } = this.#electron
     const window = openWindow(this.#electron, {
       preload: this.#options.preload,
+      icon: this.#options.icon,
       userData: app.getPath('userData'),
       onPageGone: () => this.#disconnect(),
     })
@@ -159,8 +197,9 @@ export class Shell {
   }
 
   #handOver(): void {
-    if (!this.#listening || this.#opened.length === 0) return
-    this.#tell({ event: 'open', paths: this.#opened.splice(0, 100) })
+    while (this.#listening && this.#opened.length > 0) {
+      this.#tell({ event: 'open', paths: this.#opened.splice(0, MAX_OPENED) })
+    }
   }
 
   #tell(event: DesktopEvent): void {
@@ -180,7 +219,7 @@ export class Shell {
       if (!sender.isDestroyed()) sender.send(CHANNELS.reply, reply)
     })
     try {
-      this.#connection.receive(message)
+      this.#connection.receive(plain(message))
     } catch {
       this.#options.log('refused: a message that is not in the contract')
       return
@@ -216,9 +255,29 @@ export class Shell {
     }
     this.#ending = 'closing'
     this.#disconnect()
-    await host.close()
-    await this.#uploads?.clear()
+    this.#endWork()
+    // Jobs take a moment to stop.
+    this.#window?.hide()
+    try {
+      await host.close()
+      await this.#uploads?.clear()
+    } catch (error) {
+      this.#options.log(`the end was not clean: ${error instanceof Error ? error.message : String(error)}`)
+    }
     this.#ending = 'closed'
     this.#electron.app.quit()
   }
+}
+
+function complain({ dialog }: ElectronApi, error: unknown): void {
+  const advice = error instanceof AdytonError ? error.advice : undefined
+  const text = error instanceof Error ? error.message : String(error)
+  dialog.showErrorBox('Adyton cannot start', advice === undefined ? text : `${text}\n\n${advice}`)
+}
+
+/** A message as plain JSON of bounded length, as it would come over a socket; throws for what is none. */
+function plain(message: unknown): unknown {
+  const text = JSON.stringify(message) as string | undefined
+  if (text === undefined || text.length > MAX_REQUEST) throw new RangeError('not plain, or too long')
+  return JSON.parse(text)
 }

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { BrowserWindow } from 'electron'
 import type { ElectronApi } from './electron.ts'
-import { APP_ORIGIN, APP_URL } from './origin.ts'
+import { APP_URL, isOurs } from './origin.ts'
 import { placeWindow, readWindowState, SMALLEST, writeWindowState } from './window-state.ts'
 
 /** A page that dies more often than this within a minute is not loaded again. */
@@ -13,6 +13,8 @@ export interface WindowOptions {
   readonly preload: string
   /** Folder of what the window remembers. */
   readonly userData: string
+  /** A picture for the systems that take it from the window. */
+  readonly icon: string
   /** Where in the app to begin, such as '#/zoo'. */
   readonly hash?: string
   readonly onPageGone: () => void
@@ -30,6 +32,7 @@ export function openWindow(electron: ElectronApi, options: WindowOptions): Brows
     // Shown when there is something to see.
     show: false,
     title: app.name,
+    icon: options.icon,
     webPreferences: {
       preload: options.preload,
       contextIsolation: true,
@@ -44,10 +47,14 @@ export function openWindow(electron: ElectronApi, options: WindowOptions): Brows
   if (state?.maximized === true) window.maximize()
   window.once('ready-to-show', () => window.show())
   window.on('close', () => {
-    writeWindowState(stateFile, { bounds: window.getNormalBounds(), maximized: window.isMaximized() })
+    try {
+      writeWindowState(stateFile, { bounds: window.getNormalBounds(), maximized: window.isMaximized() })
+    } catch {
+      // A full disk: the window opens in the middle next time.
+    }
   })
   confine(window)
-  reviveOnCrash(window, options.onPageGone)
+  reviveOnCrash(electron, window, options.onPageGone)
   void window.loadURL(APP_URL + (options.hash ?? ''))
   return window
 }
@@ -56,7 +63,7 @@ export function openWindow(electron: ElectronApi, options: WindowOptions): Brows
 function confine({ webContents }: BrowserWindow): void {
   webContents.setWindowOpenHandler(() => ({ action: 'deny' }))
   const stay = (event: { preventDefault: () => void }, url: string): void => {
-    if (!URL.canParse(url) || new URL(url).origin !== APP_ORIGIN) event.preventDefault()
+    if (!isOurs(url)) event.preventDefault()
   }
   webContents.on('will-navigate', (event) => stay(event, event.url))
   webContents.on('will-redirect', (event) => stay(event, event.url))
@@ -65,7 +72,7 @@ function confine({ webContents }: BrowserWindow): void {
 }
 
 /** Work goes on in other processes: the page is loaded again and shows how far it is. */
-function reviveOnCrash(window: BrowserWindow, onPageGone: () => void): void {
+function reviveOnCrash({ dialog }: Pick<ElectronApi, 'dialog'>, window: BrowserWindow, onPageGone: () => void): void {
   let crashes: number[] = []
   window.webContents.on('render-process-gone', (_event, { reason }) => {
     onPageGone()
@@ -73,5 +80,20 @@ function reviveOnCrash(window: BrowserWindow, onPageGone: () => void): void {
     const now = Date.now()
     crashes = [...crashes.filter((at) => now - at < CRASH_WINDOW_MS), now]
     if (crashes.length <= MAX_CRASHES) window.webContents.reload()
+    else void askToReload()
   })
+  const askToReload = async (): Promise<void> => {
+    const { response } = await dialog.showMessageBox(window, {
+      type: 'error',
+      message: 'The window has stopped working several times.',
+      detail: 'Jobs go on. If it stops again, the machine may be short of memory.',
+      buttons: ['Show the window again', 'Close the window'],
+      defaultId: 0,
+      cancelId: 0,
+    })
+    crashes = []
+    if (window.isDestroyed()) return
+    if (response === 0) window.webContents.reload()
+    else window.destroy()
+  }
 }

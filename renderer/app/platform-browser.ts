@@ -1,24 +1,29 @@
 /** The platform of an ordinary browser: files are uploaded to and downloaded from the bridge. */
 import * as v from 'valibot'
+import { KEY_HEADER } from '../../core/api/data/bridge.ts'
 import { HostError } from './failure.ts'
+import { pageKey } from './page-key.ts'
 import type { Platform } from './platform.ts'
 
-const UploadedSchema = v.object({ path: v.string() })
+const UploadedSchema = v.object({ path: v.string(), folder: v.optional(v.string()) })
 const SlotSchema = v.object({ path: v.string(), url: v.string() })
-const FailureSchema = v.object({ code: v.string(), message: v.string(), advice: v.nullable(v.string()) })
+const FailureSchema = v.object({
+  error: v.object({ code: v.string(), message: v.string(), advice: v.nullable(v.string()) }),
+})
 
 async function post(path: string, body?: Blob): Promise<unknown> {
-  const response = await fetch(path, { method: 'POST', ...(body === undefined ? {} : { body }) })
+  const headers = { [KEY_HEADER]: pageKey }
+  const response = await fetch(path, { method: 'POST', headers, ...(body === undefined ? {} : { body }) })
   const answer: unknown = await response.json().catch(() => null)
   if (response.ok) return answer
   const failure = v.safeParse(FailureSchema, answer)
   const message = `the program answered ${response.status} ${response.statusText}`
-  throw new HostError(failure.success ? failure.output : { code: 'internal', message, advice: null })
+  throw new HostError(failure.success ? failure.output.error : { code: 'internal', message, advice: null })
 }
 
-async function upload(name: string, content: Blob, batch?: string): Promise<string> {
+async function upload(name: string, content: Blob, batch?: string): Promise<v.InferOutput<typeof UploadedSchema>> {
   const query = new URLSearchParams({ name, ...(batch === undefined ? {} : { batch }) })
-  return v.parse(UploadedSchema, await post(`upload?${query}`, content)).path
+  return v.parse(UploadedSchema, await post(`upload?${query}`, content))
 }
 
 function download(url: string, name: string): void {
@@ -54,9 +59,7 @@ async function uploadFolder(folder: FileSystemDirectoryEntry): Promise<string> {
   let top: string | undefined
   for await (const entry of filesIn(folder)) {
     const name = entry.fullPath.replace(/^\//, '')
-    const path = await upload(name, await fileOf(entry), batch)
-    // The host's path ends with the relative one; what is before it, and the folder's name, is the folder.
-    top ??= path.slice(0, path.length - name.length) + folder.name
+    top = (await upload(name, await fileOf(entry), batch)).folder
   }
   if (top === undefined) throw new HostError({ code: 'usage', message: `${folder.name} is empty`, advice: null })
   return top
@@ -78,7 +81,7 @@ export const browserPlatform: Platform = {
   kind: 'browser',
   async chooseFiles({ extensions, multiple = false }) {
     const paths: string[] = []
-    for (const file of await pick(extensions, multiple)) paths.push(await upload(file.name, file))
+    for (const file of await pick(extensions, multiple)) paths.push((await upload(file.name, file)).path)
     return paths
   },
   chooseFolder: null,
@@ -88,11 +91,11 @@ export const browserPlatform: Platform = {
     const paths: string[] = []
     for (const entry of entries) {
       if (entry.isDirectory) paths.push(await uploadFolder(entry as FileSystemDirectoryEntry))
-      else paths.push(await upload(entry.name, await fileOf(entry as FileSystemFileEntry)))
+      else paths.push((await upload(entry.name, await fileOf(entry as FileSystemFileEntry))).path)
     }
     return paths
   },
-  putFile: (name, content) => upload(name, content),
+  putFile: async (name, content) => (await upload(name, content)).path,
   async save(name, write) {
     const slot = v.parse(SlotSchema, await post(`download-slot?${new URLSearchParams({ name })}`))
     await write(slot.path)

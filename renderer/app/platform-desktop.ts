@@ -41,7 +41,7 @@ export function desktopPlatform(bridge: DesktopBridge): Platform {
     if (answer.ok) return answer.value
     throw new HostError(answer)
   }
-  const bytesOf = async (content: Blob): Promise<Uint8Array> => new Uint8Array(await content.arrayBuffer())
+  const bytesOf = async (content: Blob): Promise<Uint8Array<ArrayBuffer>> => new Uint8Array(await content.arrayBuffer())
   return {
     kind: 'desktop',
     async chooseFiles({ title, extensions, multiple = false }) {

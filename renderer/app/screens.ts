@@ -19,7 +19,7 @@ export interface Screen {
   readonly icon: typeof House
   /** False for one that is reached from others. */
   readonly listed: boolean
-  readonly load: () => Promise<{ readonly default: Component<{ place: Place }> }>
+  readonly load: () => Promise<{ readonly default: Component<{ place: Place }> | Component }>
 }
 
 export const SCREENS: readonly Screen[] = [

@@ -1,4 +1,4 @@
-/** Light or dark: as the system says, unless somebody chose. Kept in the program's settings, and here for the next start. */
+/** Light or dark: as the system says, unless somebody chose. Kept in the settings (settings.svelte.ts), and here so that the next page begins in it. */
 export type Theme = 'system' | 'light' | 'dark'
 const KEY = 'adyton.theme'
 

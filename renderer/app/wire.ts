@@ -1,4 +1,5 @@
 /** What carries messages between this window and the host: a WebSocket of the browser bridge, or Electron's channel. */
+import { SOCKET_PROTOCOL } from '../../core/api/data/bridge.ts'
 import type { Request } from '../../core/api/data/contract.ts'
 
 export interface Wire {
@@ -16,9 +17,10 @@ export interface WireEvents {
 
 export type OpenWire = (events: WireEvents) => Wire
 
-export function socketWire(url: string): OpenWire {
+/** `key`: see page-key.ts. */
+export function socketWire(url: string, key: string): OpenWire {
   return ({ onOpen, onMessage, onClosed }) => {
-    const socket = new WebSocket(url)
+    const socket = new WebSocket(url, [SOCKET_PROTOCOL, key])
     socket.onopen = onOpen
     socket.onclose = ({ reason }) => onClosed(reason)
     socket.onmessage = ({ data }) => {

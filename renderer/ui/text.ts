@@ -14,6 +14,7 @@ export const text = strings({
     up: 'Up',
     path: 'Folder',
     openPath: 'Go',
+    browse: 'Browse…',
     useFolder: 'Use this folder',
     chooseFolder: 'Choose a folder',
     noFolders: 'There are no folders in here.',

@@ -69,14 +69,23 @@ describe('usage', () => {
     expect(stderr).not.toBe('')
   })
 
-  test.each(['infer', 'describe', 'models', 'serve', 'connect', 'identity'])(
-    '%s has help with an example',
-    async (name) => {
-      const { code, stdout } = await adyton(name, '--help')
-      expect(code).toBe(0)
-      expect(stdout).toMatch(/Example:\n\s+npm run -s adyton -- /)
-    },
-  )
+  test.each([
+    'infer',
+    'describe',
+    'models',
+    'serve',
+    'connect',
+    'identity',
+    'pair',
+    'peers',
+    'forget',
+    'rename',
+    'test',
+  ])('%s has help with an example', async (name) => {
+    const { code, stdout } = await adyton(name, '--help')
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/Example:\n\s+npm run -s adyton -- /)
+  })
 })
 
 describe('the digits model', () => {

@@ -1,7 +1,7 @@
 /** `adyton dataset`: what it lists, and what it says of folders that are right, wrong and broken. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { datasetFetch } from '../../core/api/operations/datasets.ts'
 import { AdytonError } from '../../core/errors/errors.ts'
@@ -25,6 +25,35 @@ test('list names the official sets and where they come from', async () => {
   expect(rows.map(({ id }) => id)).toContain('cifar-10')
   // The figure on the data set's own page.
   expect(rows.find(({ id }) => id === 'cifar-10')?.bytes).toBe(170_052_171)
+})
+
+test('list names what lies in the data folder and in folders that settings name, and unpacks nothing', async () => {
+  const data = mkdtempSync(join(folder, 'data-'))
+  const rowsOf = async () => {
+    const { code, stdout, stderr } = await adyton('dataset', 'list', '--data', data, '--json')
+    expect(code, stderr).toBe(0)
+    return JSON.parse(stdout) as { id: string | null; title: string; folder: string | null; images: object }[]
+  }
+  const generated = expect.objectContaining({ id: null, folder: 'generated' }) as object
+  expect((await rowsOf()).filter((row) => row.folder !== null)).toEqual([generated])
+  const mine = join(data, 'datasets', 'mine')
+  const other = join(data, 'other')
+  for (const place of [mine, other]) {
+    mkdirSync(place, { recursive: true })
+    for (const [part, count] of [['train', 6] as const, ['t10k', 4] as const]) {
+      idx(join(relative(folder, place), `${part}-images-idx3-ubyte`), [count, 8, 8])
+      idx(join(relative(folder, place), `${part}-labels-idx1-ubyte`), [count])
+    }
+  }
+  writeFileSync(join(data, 'settings.json'), JSON.stringify({ datasets: [other, join(data, 'gone')] }))
+  // What would be CIFAR-10 if it were whole.
+  writeFileSync(join(data, 'datasets', 'cifar-10-binary.tar.gz'), 'no archive')
+  const found = (await rowsOf()).filter((row) => row.folder !== null)
+  expect(found).toEqual([
+    generated,
+    expect.objectContaining({ id: null, folder: mine, shape: [1, 8, 8], images: { train: 6, test: 4 } }),
+    expect.objectContaining({ id: null, folder: other }),
+  ])
 })
 
 test('check counts what is there, and names the file that is too short', async () => {

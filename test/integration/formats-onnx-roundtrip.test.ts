@@ -212,8 +212,8 @@ describe('what we write, read again', () => {
 })
 
 /**
- * What ONNX does not tell apart, told one way: the input is called 'image', epsilon is a float32, an average over the
- * whole map is a global one, a mask is by channel where a channel has one element; and only what the output needs.
+ * What ONNX does not tell apart, told one way: the input is called 'image', an average over the whole
+ * map is a global one, a mask is by channel where a channel has one element; and only what the output needs.
  */
 function canonical({ graph, tensors }: { readonly graph: Graph; readonly tensors: Tensors }) {
   const shapes = inferShapes(graph)
@@ -229,7 +229,6 @@ function canonical({ graph, tensors }: { readonly graph: Graph; readonly tensors
       for (const [name, tensor] of tensors) {
         if (name.slice(0, name.lastIndexOf('.')) === node.id) kept.set(name, tensor)
       }
-      if (node.op === 'batchNorm') return { ...node, epsilon: Math.fround(node.epsilon) }
       if (node.op === 'averagePool' && node.padding === 0 && node.kernel[0] === height && node.kernel[1] === width) {
         return { id: node.id, op: 'globalAveragePool', inputs: node.inputs }
       }

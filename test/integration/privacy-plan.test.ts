@@ -169,6 +169,7 @@ describe('the commitment to the weights', () => {
         protocol: 1,
         software,
         nonce: '0'.repeat(32),
+        models: [{ id: card.id, name: card.name, dataset: card.dataset }],
         planDigest,
         planBytes: planBytes.length,
         commitment,

@@ -13,6 +13,7 @@ class Bench {
     { job: Job; events: JobEvents; resolve: (r: unknown) => void; fail: (e: unknown) => void }
   >()
   readonly stopped: string[] = []
+  readonly told: [string, unknown][] = []
   readonly saved = new Map<string, Job>()
   readonly events: QueueEvent[] = []
   time = 1000
@@ -45,6 +46,7 @@ class Bench {
             this.stopped.push(job.id)
             if (!this.deaf) fail(new AdytonError('cancelled', 'stopped'))
           },
+          ...(job.operation === 'infer' ? { tell: (command) => void this.told.push([job.id, command]) } : {}),
         }
       },
     })
@@ -109,6 +111,25 @@ describe('the queue', () => {
     expect(queue.get(a.id)).toMatchObject({ state: 'done', spentMs: 750, started: 1000 })
     expect(queue.get(b.id).state).toBe('paused')
     expect(() => queue.pause(a.id)).toThrow(/'a' is done/)
+  })
+
+  test('a running job is told commands, in order; others cannot be', async () => {
+    const bench = new Bench()
+    const queue = bench.queue()
+    const [a, b] = [queue.submit('infer', {}, 'a'), queue.submit('infer', {}, 'b')]
+    const deaf = queue.submit('train', {}, 'c')
+    queue.tell(a.id, { do: 'one' })
+    queue.tell(a.id, { do: 'two' })
+    expect(bench.told).toEqual([
+      [a.id, { do: 'one' }],
+      [a.id, { do: 'two' }],
+    ])
+    expect(() => queue.tell(b.id, {})).toThrow(/'b' is queued and cannot be told/)
+    expect(() => queue.tell(deaf.id, {})).toThrow(/cannot be told/)
+    expect(() => queue.tell('0'.repeat(16), {})).toThrow(/there is no job/)
+    bench.running.get(a.id)?.resolve(null)
+    await settle()
+    expect(() => queue.tell(a.id, {})).toThrow(/'a' is done/)
   })
 
   test('a cancelled job ends as cancelled, unless it was done before it heard of it', async () => {

@@ -92,6 +92,7 @@ describe('greetings', () => {
     protocol: PROTOCOL_VERSION,
     software: 'test',
     nonce: freshNonce(),
+    model: null,
     planDigest: null,
     havePlan: false,
   })

@@ -7,12 +7,13 @@ import { Draws, identity, type Seed } from '../../datasets/random.ts'
 import { AdytonError } from '../../errors/errors.ts'
 import { readSafetensors, writeSafetensors } from '../../formats/safetensors.ts'
 import type { Card } from '../../formats/model-directory.ts'
-import type { Storage, Surroundings } from '../../linearize/phase.ts'
+import type { PhaseEpoch, Storage, Surroundings } from '../../linearize/phase.ts'
 import type { Graph, Tensors } from '../../network/graph.ts'
 import type { Calibration } from '../../network/lower/calibrate.ts'
 import { calibrateNetwork } from '../../network/lower/lower.ts'
 import { loadEngine, type Engine } from '../../training/engine/index.ts'
 import { networkImages } from '../network-images.ts'
+import { engineFolders } from '../engines/adopted.ts'
 import type { OperationContext } from '../operation.ts'
 import type { LoadedNetwork } from '../source.ts'
 
@@ -23,6 +24,8 @@ export interface Setting {
   readonly engine: Engine
   readonly dataset: Dataset
   readonly around: Surroundings
+  /** Training images that an epoch takes: whole batches. */
+  readonly perEpoch: number
 }
 
 export interface SettingOptions {
@@ -30,16 +33,18 @@ export interface SettingOptions {
   readonly batch: number
   /** A model that goes in: images are normalised as its card says, and not as is customary for the data set. */
   readonly network?: LoadedNetwork
+  /** Where an engine may have been adopted; see dataFolder. */
+  readonly data: string | undefined
   readonly context: OperationContext
 }
 
 /** Loads the engine and the data set. The caller disposes the engine. */
-export async function openSetting({ dataset: path, batch, network, context }: SettingOptions): Promise<Setting> {
+export async function openSetting({ dataset: path, batch, network, data, context }: SettingOptions): Promise<Setting> {
   const opened = await openDataset(path)
   if (network !== undefined) checkFits(opened, network.graph, network.classNames.length)
   const dataset = !network?.card ? opened : { ...opened, normalisation: ofModel(network) }
   for (const notice of dataset.notices) context.onNotice(notice)
-  const engine = await loadEngine()
+  const engine = await loadEngine({ folders: engineFolders(data) })
   context.onNotice(`engine: ${engine.description}`)
   for (const { backend, why } of engine.reasons) context.onNotice(`not ${backend}: ${why}`)
   const normalisation = dataset.normalisation
@@ -56,28 +61,24 @@ export async function openSetting({ dataset: path, batch, network, context }: Se
   return {
     engine,
     dataset,
+    perEpoch: Math.floor(dataset.parts.train.count / batch) * batch,
     around: {
       engine,
       batches,
       evaluation,
       signal: context.signal,
-      onEpoch: (report) => {
-        const test = report.evaluation === undefined ? '' : `, test ${(100 * report.evaluation.top1).toFixed(2)}%`
-        const relus = report.relus === undefined ? '' : `, ${report.relus.kept} ReLUs`
-        context.onNotice(
-          `${report.phase} epoch ${report.epoch + 1} of ${report.epochs}: loss ${report.loss.toFixed(4)}, ` +
-            `train ${(100 * report.accuracy).toFixed(2)}%${test}${relus}, ${Math.round(report.imagesPerSecond)} images/s`,
-        )
-      },
-      onProgress: (progress) => {
-        const done = (progress.epoch + progress.step / progress.stepsPerEpoch) / progress.epochs
-        context.onProgress({
-          text: `${progress.phase}: epoch ${progress.epoch + 1} of ${progress.epochs}, step ${progress.step} of ${progress.stepsPerEpoch}`,
-          fraction: done,
-        })
-      },
     },
   }
+}
+
+/** A line for each epoch. */
+export function epochNotice(report: PhaseEpoch): string {
+  const test = report.evaluation === undefined ? '' : `, test ${(100 * report.evaluation.top1).toFixed(2)}%`
+  const relus = report.relus === undefined ? '' : `, ${report.relus.kept} ReLUs`
+  return (
+    `${report.phase} epoch ${report.epoch + 1} of ${report.epochs}: loss ${report.loss.toFixed(4)}, ` +
+    `train ${(100 * report.accuracy).toFixed(2)}%${test}${relus}, ${Math.round(report.imagesPerSecond)} images/s`
+  )
 }
 
 function ofModel({ preprocessing: { mean, std } }: LoadedNetwork): Dataset['normalisation'] {
@@ -86,7 +87,12 @@ function ofModel({ preprocessing: { mean, std } }: LoadedNetwork): Dataset['norm
 
 /** Checkpoints in a folder of their own, made when there is none; a job that was stopped goes on from them. */
 export async function jobStorage(folder: string): Promise<Storage> {
-  await mkdir(folder, { recursive: true })
+  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
+    throw new AdytonError('usage', `${folder} cannot be made`, {
+      advice: 'Choose a folder that can be written, on a disk that is there.',
+      cause,
+    })
+  })
   return { folder, format: { read: readSafetensors, write: writeSafetensors }, resume: true }
 }
 

@@ -29,6 +29,8 @@ export const RequestSchema = v.variant('type', [
     id,
     job: jobId,
   }),
+  /** Hands a running job a command of its operation, such as those of data/hosting.ts. */
+  v.strictObject({ type: v.literal('jobs.tell'), id, job: jobId, command: v.unknown() }),
 ])
 export type Request = v.InferOutput<typeof RequestSchema>
 
@@ -39,6 +41,7 @@ const ProgressSchema = v.object({
   text: v.string(),
   fraction: v.optional(v.number()),
   detail: v.optional(v.unknown()),
+  transient: v.optional(v.unknown()),
 })
 
 export const JobSchema = v.object({

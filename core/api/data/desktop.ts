@@ -4,6 +4,9 @@ import * as v from 'valibot'
 const title = v.pipe(v.string(), v.maxLength(200))
 const name = v.pipe(v.string(), v.minLength(1), v.maxLength(200))
 
+/** Files that one event hands over. */
+export const MAX_OPENED = 100
+
 /** No file that a window makes itself, such as a drawing or a chart, is larger. */
 export const MAX_MADE_BYTES = 64 * 2 ** 20
 const made = v.pipe(
@@ -41,7 +44,7 @@ export type DesktopAnswer = v.InferOutput<typeof DesktopAnswerSchema>
 /** Unasked: what the menu, the system or another start of the program wants of the window. */
 export const DesktopEventSchema = v.variant('event', [
   /** Files that somebody opened with the program. */
-  v.strictObject({ event: v.literal('open'), paths: v.pipe(v.array(v.string()), v.maxLength(100)) }),
+  v.strictObject({ event: v.literal('open'), paths: v.pipe(v.array(v.string()), v.maxLength(MAX_OPENED)) }),
   /** An entry of the menu; the id of a command of the window's. */
   v.strictObject({ event: v.literal('command'), command: v.pipe(v.string(), v.maxLength(64)) }),
 ])

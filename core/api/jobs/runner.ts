@@ -10,7 +10,7 @@ export function processRunner(data?: string): JobRunner {
   return ({ operation, input }, events) => {
     const worker = new WorkerProcess(data)
     let timer: NodeJS.Timeout | undefined
-    const { done, stop } = worker.run(operation, input, events)
+    const { done, stop, tell } = worker.run(operation, input, events)
     return {
       done: done.finally(() => {
         clearTimeout(timer)
@@ -20,6 +20,7 @@ export function processRunner(data?: string): JobRunner {
         stop()
         timer ??= setTimeout(() => worker.kill(), PATIENCE_MS)
       },
+      tell,
     }
   }
 }

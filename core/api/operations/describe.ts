@@ -2,7 +2,11 @@
 import * as v from 'valibot'
 import { architecture } from '../../architectures/index.ts'
 import { countNetwork, type NetworkCounts } from '../../network/counts.ts'
+import type { Plan } from '../../network/plan.ts'
+import { LINKS, phaseTime, type NetworkLink, type PhaseCost } from '../data/link.ts'
+import { LinkSchema } from '../data/settings.ts'
 import { estimate, type Estimate } from '../estimate.ts'
+import { rounds } from '../inference/steps.ts'
 import type { Operation } from '../operation.ts'
 import { planSummary, type PlanSummary } from '../plan-summary.ts'
 import type { NewMeasurement } from '../../zoo/measurements.ts'
@@ -14,6 +18,8 @@ export const describeInput = v.strictObject({
   /** Lower the network and state bytes, time, memory and disk. */
   costs: v.optional(v.boolean(), false),
   reveal: v.optional(v.picklist(['logits', 'label']), 'logits'),
+  /** With costs: a network of one's own to predict for, beside a LAN and a WAN. */
+  link: v.exactOptional(LinkSchema),
   /** Folder of the catalog that zoo:ID means; a model of it keeps the costs. */
   data: v.exactOptional(v.string()),
 })
@@ -37,7 +43,19 @@ export interface DescribeResult {
     readonly macs: number
     readonly params: number
   }[]
-  readonly costs?: PlanSummary & { readonly estimate: Estimate }
+  readonly costs?: PlanSummary & { readonly estimate: Estimate } & Predictions
+}
+
+export interface LinkTimes {
+  /** Seconds of one inference. */
+  readonly offline: number
+  readonly online: number
+}
+
+export interface Predictions {
+  /** What phaseTime of core/api/data/link.ts takes, for a slider. */
+  readonly phases: { readonly offline: PhaseCost; readonly online: PhaseCost }
+  readonly links: { readonly lan: LinkTimes; readonly wan: LinkTimes; readonly own?: LinkTimes }
 }
 
 export const describe: Operation<DescribeInput, DescribeResult> = {
@@ -56,10 +74,29 @@ export const describe: Operation<DescribeInput, DescribeResult> = {
     if (!input.costs) return base
     context.onProgress({ text: 'lowering the network to the ring' })
     const { plan } = lowerNetwork(network, { reveal: input.reveal })
-    const costs = { ...planSummary(plan), estimate: estimate(plan) }
+    const costs = predict(plan, input.link)
     if ('model' in source) await record(source.model, input.data, { measurements: predicted(costs) }, context)
     return { ...base, costs }
   },
+}
+
+function predict(plan: Plan, own: NetworkLink | undefined): NonNullable<DescribeResult['costs']> {
+  const summary = planSummary(plan)
+  const times = estimate(plan)
+  const turns = rounds(plan)
+  const phase = (name: 'offline' | 'online'): PhaseCost => ({
+    workMs: times[name].wallMs,
+    bytesUp: summary.bytes[name].clientToServer,
+    bytesDown: summary.bytes[name].serverToClient,
+    rounds: turns[name],
+  })
+  const phases = { offline: phase('offline'), online: phase('online') }
+  const over = (link: NetworkLink): LinkTimes => ({
+    offline: phaseTime('offline', phases.offline, link),
+    online: phaseTime('online', phases.online, link),
+  })
+  const links = { lan: over(LINKS.lan), wan: over(LINKS.wan), ...(own === undefined ? {} : { own: over(own) }) }
+  return { ...summary, estimate: times, phases, links }
 }
 
 function predicted({

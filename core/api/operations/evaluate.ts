@@ -6,6 +6,7 @@ import { loadEngine } from '../../training/engine/index.ts'
 import { TrainableModel } from '../../training/model/model.ts'
 import { partBatches } from '../../training/trainer/batches.ts'
 import { evaluate as measure } from '../../training/trainer/evaluate.ts'
+import { engineFolders } from '../engines/adopted.ts'
 import { checkFits } from '../curation/setting.ts'
 import type { Operation } from '../operation.ts'
 import { record } from '../recording.ts'
@@ -19,6 +20,8 @@ export const evaluateInput = v.strictObject({
   data: v.exactOptional(v.string()),
 })
 export type EvaluateInput = v.InferOutput<typeof evaluateInput>
+
+const PROGRESS_MS = 250
 
 export interface EvaluateResult {
   readonly model: string
@@ -41,13 +44,19 @@ export const evaluate: Operation<EvaluateInput, EvaluateResult> = {
     const dataset = await openDataset(input.dataset)
     for (const notice of dataset.notices) context.onNotice(notice)
     checkFits(dataset, network.graph, network.classNames.length)
-    const engine = await loadEngine()
+    const engine = await loadEngine({ folders: engineFolders(input.data) })
     try {
       const model = TrainableModel.create(engine, network.graph, network.tensors)
       const { mean, std } = network.preprocessing
       const images = partBatches(dataset.parts[input.split], { size: 256, normalisation: { mean, std } })
-      context.onProgress({ text: `evaluating ${images.images} images` })
-      const { top1, correct, images: count } = await measure(model, images, { signal: context.signal })
+      let told = 0
+      const onProgress = (done: number): void => {
+        if (performance.now() - told < PROGRESS_MS) return
+        told = performance.now()
+        context.onProgress({ text: `${done} of ${images.images} images`, fraction: done / images.images })
+      }
+      onProgress(0)
+      const { top1, correct, images: count } = await measure(model, images, { signal: context.signal, onProgress })
       if (input.split === 'test') {
         const accuracy = { what: 'accuracy', value: top1, dataset: dataset.name, images: count }
         await record(input.model, input.data, { measurements: [accuracy] }, context)

@@ -3,9 +3,6 @@
  */
 import { availableParallelism } from 'node:os'
 import * as v from 'valibot'
-import { imageToDigit, imageToTensor } from '../../datasets/image.ts'
-import { openDataset } from '../../datasets/dataset.ts'
-import { MNIST_PIXELS } from '../../datasets/mnist.ts'
 import { AdytonError } from '../../errors/errors.ts'
 import { KERNEL_CHOICES, loadKernels, type Kernels } from '../../kernels/index.ts'
 import type { KindTimes } from '../../ledger/report.ts'
@@ -14,27 +11,33 @@ import { argmax, dequantise, fixedRunner, quantiseInput } from '../../network/fi
 import { floatRunner } from '../../network/float.ts'
 import type { LoweredModel, RevealStep } from '../../network/plan.ts'
 import { simulate } from '../../protocol/simulator.ts'
-import { networkImages } from '../network-images.ts'
+import { wilson, type Interval } from '../data/interval.ts'
+import { loadImages, type Images } from '../inference/images.ts'
+import { InferenceTracker } from '../inference/tracker.ts'
+import { drawViews, watchFor } from '../inference/views.ts'
 import { machineName, record, type Recorded } from '../recording.ts'
 import { LocalRun, type LocalInference, type LocalRunOptions } from '../local-run.ts'
 import type { Operation, OperationContext } from '../operation.ts'
 import {
   byteReport,
+  kindByteReport,
   layerReports,
   phaseReport,
   type DirectionBytes,
+  type KindBytes,
   type LayerReport,
   type PhaseReport,
 } from '../report.ts'
-import { loadNetwork, lowerNetwork, noiseImages, publicCard, sourceSchema, type LoadedNetwork } from '../source.ts'
+import { loadNetwork, lowerNetwork, publicCard, sourceSchema } from '../source.ts'
 import { planSummary, type PlanSummary } from '../plan-summary.ts'
 
 const count = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max))
 
 export const inferInput = v.strictObject({
   source: sourceSchema,
-  /** A picture; or a dataset folder with a part of it; or neither, for an image of noise. */
+  /** A picture, or several; or a dataset folder with a part of it; or none, for an image of noise. */
   picture: v.optional(v.string()),
+  pictures: v.optional(v.pipe(v.array(v.string()), v.minLength(1), v.maxLength(100))),
   dataset: v.optional(
     v.strictObject({
       folder: v.string(),
@@ -48,6 +51,13 @@ export const inferInput = v.strictObject({
   reveal: v.optional(v.picklist(['logits', 'label']), 'logits'),
   /** Repeat every run from both parties' seeds and demand equal logits. */
   verify: v.optional(v.boolean(), false),
+  /**
+   * Show what each party held of an image (its place in this run, from 0) and of a step: as the `transient` part of the
+   * last progress, which nothing stores. See core/api/data/views.ts.
+   */
+  views: v.optional(
+    v.strictObject({ image: v.pipe(v.number(), v.integer(), v.minValue(0)), step: v.optional(v.string()) }),
+  ),
   /** HE worker threads of each party; by default the server takes every core, the client one. */
   threads: v.optional(v.strictObject({ client: count(256), server: count(256) })),
   kernels: v.optional(v.picklist(KERNEL_CHOICES)),
@@ -60,13 +70,26 @@ export type InferInput = v.InferOutput<typeof inferInput>
 
 export interface Prediction {
   readonly index: number
+  /** Null for what is no picture. */
+  readonly picture: string | null
   readonly label: number
   readonly name: string
   /** Label of the clear float run. */
   readonly clear: number
   /** True label, when the dataset has one. */
   readonly expected: number | null
+  /** The classes that the private run found most probable; null for labels alone. */
+  readonly top: readonly ClassScore[] | null
 }
+
+/** How probable a class is: the softmax of the private logits, and of those of the clear float run. */
+export interface ClassScore {
+  readonly label: number
+  readonly private: number
+  readonly clear: number
+}
+
+const TOP = 5
 
 export interface InferResult {
   readonly model: {
@@ -74,12 +97,15 @@ export interface InferResult {
     readonly name: string
     readonly dataset: string | null
     readonly classes: number
+    readonly classNames: readonly string[]
   }
   readonly images: number
   /** Share of the private labels that are the true ones; null without true labels. */
   readonly accuracy: number | null
   /** Share of the private labels that the clear float run gives too. */
   readonly agreement: number
+  /** Wilson's 95% intervals of the two. */
+  readonly intervals: { readonly accuracy: Interval | null; readonly agreement: Interval }
   /** Largest difference of a private logit from the clear fixed-point run, in units of its last bit; null for labels alone. */
   readonly maxLsbError: number | null
   /**
@@ -99,19 +125,18 @@ export interface InferResult {
   readonly layers: readonly LayerReport[]
   /** Bytes of one inference. */
   readonly bytes: { readonly offline: DirectionBytes; readonly online: DirectionBytes }
+  readonly kindBytes: { readonly offline: KindBytes; readonly online: KindBytes }
   readonly perRelu: PlanSummary['perRelu']
   /** Largest resident set of each process, bytes. */
   readonly memory: { readonly client: number; readonly server: number }
   readonly failure: PlanSummary['failure']
   readonly kernels: string
   readonly threads: { readonly client: number; readonly server: number }
+  /** Processor and cores. */
+  readonly machine: string
+  /** When it ended, ISO 8601. */
+  readonly date: string
   readonly predictions: readonly Prediction[]
-}
-
-/** Images ready for the network: preprocessed floats. */
-interface Images {
-  readonly floats: readonly Float32Array[]
-  readonly labels: readonly (number | null)[]
 }
 
 export const infer: Operation<InferInput, InferResult> = {
@@ -124,14 +149,22 @@ export const infer: Operation<InferInput, InferResult> = {
 async function runInfer(input: InferInput, context: OperationContext): Promise<InferResult> {
   context.onProgress({ text: 'loading the network' })
   const network = await loadNetwork(input.source, input.data)
-  const images = await loadImages(input, network, context)
+  const pictures = [...(input.picture === undefined ? [] : [input.picture]), ...(input.pictures ?? [])]
+  const images = await loadImages({ pictures, dataset: input.dataset }, network, context)
+  const total = images.floats.length
   const kernels = loadKernels({ warn: context.onNotice })
   context.onProgress({ text: 'lowering the network to the ring' })
   const lowered = lowerNetwork(network, { reveal: input.reveal })
+  const { plan } = lowered
+  const { views } = input
+  if (views !== undefined && views.image >= total) {
+    throw new AdytonError('usage', `there is no image ${views.image}: they are numbered from 0 to ${total - 1}`)
+  }
   const threads = input.threads ?? { client: 1, server: Math.max(1, availableParallelism()) }
-  const total = images.floats.length
-  let current = 0
-  const steps = Math.max(1, lowered.plan.steps.length)
+  const tracker = new InferenceTracker({
+    ...{ plan, images: total, bothParties: true },
+    emit: (progress) => context.onProgress(progress),
+  })
   const run = await startRun({
     model: lowered,
     card: publicCard(network),
@@ -139,22 +172,24 @@ async function runInfer(input: InferInput, context: OperationContext): Promise<I
     kernels: input.kernels ?? null,
     revealSeeds: input.verify,
     signal: context.signal,
-    onProgress: (party, done) => {
-      const index = lowered.plan.steps.findIndex((step) => step.id === done.step)
-      const within =
-        (done.phase === 'offline' ? 0 : 0.9) + (Math.max(0, index) / steps) * (done.phase === 'offline' ? 0.9 : 0.1)
-      context.onProgress({
-        text: `image ${current + 1} of ${total}, ${done.phase}: ${done.step} ${done.what} by the ${party}`,
-        fraction: (current + within) / total,
-      })
-    },
+    onProgress: (party, done) => tracker.done(party, done),
+    onAccount: (party, entries) => tracker.account(party, entries),
+    ...(views === undefined ? {} : { watch: watchFor(plan, views) }),
   })
   const results: LocalInference[] = []
+  const clearLogits: Float32Array[] = []
+  let seen: LocalInference['seen'] = null
+  const clearRun = floatRunner(network.graph, network.tensors)
   const setup = run.setup
   try {
-    for (; current < total; current++) {
+    for (const [index, image] of images.floats.entries()) {
       context.signal.throwIfAborted()
-      results.push(await run.infer(quantiseInput(lowered.plan, images.floats[current])))
+      const { seen: held, ...inferred } = await run.infer(quantiseInput(plan, image))
+      if (index === views?.image) seen = held
+      results.push({ ...inferred, seen: null })
+      clearLogits.push(clearRun(image).logits)
+      const { label } = inferred
+      tracker.answer(label, network.classNames[label] ?? String(label), argmax(clearLogits[index]))
     }
   } catch (error) {
     run.kill()
@@ -162,19 +197,25 @@ async function runInfer(input: InferInput, context: OperationContext): Promise<I
     throw cancelledOr(error, context.signal)
   }
   const memory = await run.close()
-  context.onProgress({ text: 'comparing with the clear run' })
-  const clearRun = floatRunner(network.graph, network.tensors)
-  const clearLogits = images.floats.map((image) => clearRun(image).logits)
+  tracker.after('comparing with the clear run')
   const clear = clearLogits.map(argmax)
   const expected = images.labels
   const known = expected.filter((label) => label !== null).length
-  const share = (matches: (i: number) => boolean): number => results.filter((_, i) => matches(i)).length / total
+  const right = results.filter(({ label }, i) => label === expected[i]).length
+  const agreeing = results.filter(({ label }, i) => label === clear[i]).length
   const summary = planSummary(lowered.plan)
   const result: InferResult = {
-    model: { id: network.id, name: network.name, dataset: network.dataset, classes: lowered.plan.classes },
+    model: {
+      id: network.id,
+      name: network.name,
+      dataset: network.dataset,
+      classes: lowered.plan.classes,
+      classNames: network.classNames,
+    },
     images: total,
-    accuracy: known === total ? share((i) => results[i].label === expected[i]) : null,
-    agreement: share((i) => results[i].label === clear[i]),
+    accuracy: known === total ? right / total : null,
+    agreement: agreeing / total,
+    intervals: { accuracy: known === total ? wilson(right, total) : null, agreement: wilson(agreeing, total) },
     ...(input.reveal === 'label'
       ? { maxLsbError: null, deviation: null }
       : deviations(lowered, images, results, clearLogits)),
@@ -187,20 +228,29 @@ async function runInfer(input: InferInput, context: OperationContext): Promise<I
     },
     layers: layerReports(lowered.plan, results),
     bytes: byteReport(results),
+    kindBytes: kindByteReport(results),
     perRelu: summary.perRelu,
     memory,
     failure: summary.failure,
     kernels: setup.kernels,
     threads,
+    machine: machineName(),
+    date: new Date().toISOString(),
     predictions: results.map((result, i) => ({
       index: (input.dataset?.from ?? 0) + i,
+      picture: pictures[i] ?? null,
       label: result.label,
       name: network.classNames[result.label] ?? String(result.label),
       clear: clear[i],
       expected: expected[i],
+      top: topClasses(lowered, result, clearLogits[i]),
     })),
   }
   if (input.record && 'model' in input.source) await record(input.source.model, input.data, recorded(result), context)
+  const { mean, std } = network.preprocessing
+  const drawn =
+    seen === null || views === undefined ? undefined : await drawViews({ plan, request: views, seen, mean, std })
+  tracker.end(drawn)
   return result
 }
 
@@ -244,6 +294,25 @@ function sumTimes(entries: readonly { readonly wallMs: number }[]): number {
   return entries.reduce((sum, entry) => sum + entry.wallMs, 0)
 }
 
+function topClasses(
+  { plan }: LoweredModel,
+  { logits }: LocalInference,
+  clearLogits: Float32Array,
+): ClassScore[] | null {
+  if (logits === null) return null
+  const ours = softmax(dequantise(plan.values[(plan.steps.at(-1) as RevealStep).input], logits))
+  const clear = softmax(Float64Array.from(clearLogits))
+  const scores = Array.from(ours, (score, label) => ({ label, private: score, clear: clear[label] }))
+  return scores.sort((a, b) => b.private - a.private).slice(0, TOP)
+}
+
+function softmax(logits: Float64Array): Float64Array {
+  const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity)
+  const powers = logits.map((logit) => Math.exp(logit - largest))
+  const all = powers.reduce((a, b) => a + b, 0)
+  return powers.map((power) => power / all)
+}
+
 function deviations(
   lowered: LoweredModel,
   images: Images,
@@ -275,65 +344,6 @@ function verify(kernels: Kernels, lowered: LoweredModel, images: Images, results
     if (result.logits === null) return result.label === simulated.label
     return result.logits.every((logit, c) => logit === simulated.logits[c])
   })
-}
-
-async function loadImages(input: InferInput, network: LoadedNetwork, context: OperationContext): Promise<Images> {
-  if (input.picture !== undefined && input.dataset !== undefined) {
-    throw new AdytonError('usage', 'give either a picture or a dataset, not both')
-  }
-  if (input.picture !== undefined) return { floats: [await loadPicture(input.picture, network)], labels: [null] }
-  if (input.dataset !== undefined) return await loadDataset(input.dataset, network, context)
-  return { floats: noiseImages(network, 1), labels: [null] }
-}
-
-/** One picture, preprocessed as the model's card says. */
-export async function loadPicture(
-  file: string,
-  network: Pick<LoadedNetwork, 'inputShape' | 'preprocessing'>,
-): Promise<Float32Array> {
-  const { inputShape, preprocessing } = network
-  const [channels, height, width] = inputShape
-  if (preprocessing.kind === 'digit' && height * width === MNIST_PIXELS) {
-    return normalise(await imageToDigit(file), preprocessing)
-  }
-  return await imageToTensor(file, {
-    shape: [channels, height, width],
-    mean: preprocessing.mean,
-    std: preprocessing.std,
-  })
-}
-
-function normalise(
-  pixels: Float32Array,
-  { mean, std }: { mean: readonly number[]; std: readonly number[] },
-): Float32Array {
-  return pixels.map((x) => (x - mean[0]) / std[0])
-}
-
-async function loadDataset(
-  input: NonNullable<InferInput['dataset']>,
-  network: LoadedNetwork,
-  context: OperationContext,
-): Promise<Images> {
-  const dataset = await openDataset(input.folder)
-  for (const notice of dataset.notices) context.onNotice(notice)
-  if (network.inputShape.join() !== dataset.shape.join()) {
-    throw new AdytonError(
-      'usage',
-      `${network.name} takes images of ${network.inputShape.join('x')}, ${dataset.name} has ${dataset.shape.join('x')}`,
-      { advice: 'Choose another data set or another model.' },
-    )
-  }
-  const part = dataset.parts[input.split]
-  const end = input.from + input.count
-  if (end > part.count) {
-    throw new AdytonError('usage', `the ${input.split} part of ${dataset.name} has ${part.count} images, not ${end}`, {
-      advice: 'Ask for fewer images, or start earlier.',
-    })
-  }
-  const records = Uint32Array.from({ length: input.count }, (_, i) => input.from + i)
-  const floats = await networkImages(part, records, network.preprocessing)
-  return { floats, labels: [...part.labels.subarray(input.from, end)] }
 }
 
 /** Kinds in the order of every table. */

@@ -4,9 +4,14 @@ import * as v from 'valibot'
 import { AdytonError } from '../../errors/errors.ts'
 import { writeModel, type Card } from '../../formats/model-directory.ts'
 import { countKept, masksOf } from '../../linearize/masks.ts'
+import { plannedPhases } from '../../linearize/recipe/phases.ts'
+import { shareOfRelus } from '../../linearize/select.ts'
+import type { Graph } from '../../network/graph.ts'
 import { layerReport, layerReportSvg } from '../../linearize/reports/reports.ts'
 import { recipeData, runRecipe, type RecipeResult } from '../../linearize/recipe/run.ts'
 import { parseRecipe, RECIPE_VERSION, type Recipe } from '../../linearize/recipe/schema.ts'
+import { TrainingTracker } from '../curation/tracker.ts'
+import type { PlannedPart, TrainingPoint } from '../data/training.ts'
 import { calibrateOn, datasetCard, jobStorage, openSetting, writeText } from '../curation/setting.ts'
 import type { Operation } from '../operation.ts'
 import { keep } from '../recording.ts'
@@ -48,7 +53,12 @@ export interface LinearizeOutcome {
   readonly relus: { readonly before: number; readonly after: number }
   readonly accuracy: { readonly before: number | null; readonly after: number }
   readonly recipe: Recipe
-  readonly history: RecipeResult['history']
+  /** What each step of the recipe did. */
+  readonly steps: RecipeResult['history']
+  /** Every epoch, for curves. */
+  readonly history: readonly TrainingPoint[]
+  /** What the points' `part` counts. */
+  readonly plan: readonly PlannedPart[]
   /** ReLUs by layer, before and after. */
   readonly layers: ReturnType<typeof layerReport>
   readonly seconds: number
@@ -110,22 +120,35 @@ export const linearize: Operation<LinearizeInput, LinearizeOutcome> = {
     const network = await loadNetwork({ model: input.model }, input.data)
     const relus = countKept(network.graph, masksOf({ graph: network.graph, tensors: network.tensors }))
     const recipe = given ?? methodRecipe(input, relus)
-    const setting = await openSetting({ dataset: input.dataset, batch: recipe.batches?.size ?? 128, network, context })
-    const { engine, dataset, around } = setting
+    const { dataset: path, data } = input
+    const setting = await openSetting({ dataset: path, batch: recipe.batches?.size ?? 128, network, data, context })
+    const { engine, dataset, around, perEpoch } = setting
     try {
       const start = { graph: network.graph, tensors: network.tensors }
       const { batches: _batches, evaluation: _evaluation, ...rest } = around
+      const storage = await jobStorage(join(input.out, 'job'))
+      const plan = plannedPhases(recipe, network.graph).map(({ phase, ...part }) => ({ stage: phase, ...part }))
+      const tracker = new TrainingTracker({
+        ...{ context, engine: engine.description, images: perEpoch, relus, folder: storage.folder },
+        plan,
+        budget: budgetOf(recipe, network.graph),
+      })
       const result = await runRecipe(recipe, {
         ...rest,
+        ...tracker.hooks,
         engine,
         data: recipeData(dataset),
         start,
-        storage: await jobStorage(join(input.out, 'job')),
-        onStep: (record) => context.onNotice(`${record.step}: ${record.relus} ReLUs, ${percentOf(record.accuracy)}`),
+        storage,
+        onStep: (record, index) => {
+          tracker.record(record, index)
+          context.onNotice(`${record.step}: ${record.relus} ReLUs, ${percentOf(record.accuracy)}`)
+        },
       })
       if (result.network === undefined || result.accuracy === undefined) {
         throw new AdytonError('usage', `recipe '${recipe.name}' leaves no trained network that can be written`)
       }
+      tracker.finish('calibrating the model')
       const before = masksOf(start)
       const seconds = (performance.now() - started) / 1000
       const card: Card = {
@@ -151,7 +174,9 @@ export const linearize: Operation<LinearizeInput, LinearizeOutcome> = {
         relus: { before: countKept(start.graph, before), after: result.relus },
         accuracy: { before: network.card?.accuracy?.top1 ?? null, after: result.accuracy },
         recipe,
-        history: result.history,
+        steps: result.history,
+        history: tracker.history,
+        plan,
         layers,
         seconds,
         engine: engine.description,
@@ -160,6 +185,13 @@ export const linearize: Operation<LinearizeInput, LinearizeOutcome> = {
       engine.dispose()
     }
   },
+}
+
+/** ReLUs of the last step that names a number of them; null when none does. */
+function budgetOf(recipe: Recipe, graph: Graph): number | null {
+  const budget = recipe.steps.findLast((step) => 'budget' in step)?.budget
+  if (budget === undefined || budget === 'sweep') return null
+  return typeof budget === 'number' ? budget : shareOfRelus(graph, budget.share)
 }
 
 function percentOf(accuracy: number | undefined): string {

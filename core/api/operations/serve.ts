@@ -1,32 +1,45 @@
-/** serve: offers one model to pinned clients over TLS until it is stopped. */
-import { availableParallelism } from 'node:os'
+/** serve: offers models to pinned clients over TLS until it is stopped. */
+import { availableParallelism, hostname } from 'node:os'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { formatFingerprint, loadOrCreateIdentity, parseFingerprint } from '../../channel/identity.ts'
-import { listen, type TlsChannel } from '../../channel/tls.ts'
+import { formatFingerprint, loadOrCreateIdentity } from '../../channel/identity.ts'
+import { place } from '../../channel/tls-errors.ts'
+import { listen } from '../../channel/tls.ts'
 import { AdytonError } from '../../errors/errors.ts'
 import { HePool } from '../../he/pool.ts'
 import { loadKernels } from '../../kernels/index.ts'
+import { MAX_MODELS } from '../../protocol/hello.ts'
 import { serveClient } from '../../protocol/server/session.ts'
 import { storedSecret } from '../../protocol/store/secret.ts'
 import { PackageStore } from '../../protocol/store/store.ts'
-import { makeOffer } from '../offer.ts'
-import type { Operation, OperationContext } from '../operation.ts'
-import { loadNetwork, lowerNetwork, publicCard, sourceSchema } from '../source.ts'
+import { HostingCommandSchema } from '../data/hosting.ts'
 import { dataFolder } from '../data-folder.ts'
-import { HourlyLimit, PinnedClient } from '../serving.ts'
+import { reachable } from '../hosting/addresses.ts'
+import { HostingBoard } from '../hosting/board.ts'
+import { Door, nobody } from '../hosting/door.ts'
+import { loadOffers } from '../hosting/offers.ts'
+import { Sessions } from '../hosting/sessions.ts'
+import type { Operation, OperationContext } from '../operation.ts'
+import { HourlyLimit } from '../serving.ts'
+import { sourceSchema } from '../source.ts'
 
 /** A client that asks for nothing for this long is sent away. */
 const IDLE_MS = 30 * 60_000
 
 export const serveInput = v.strictObject({
-  source: sourceSchema,
+  /** What is served: one model, or several of which each client chooses one. */
+  source: v.optional(sourceSchema),
+  sources: v.optional(v.pipe(v.array(sourceSchema), v.minLength(1), v.maxLength(MAX_MODELS))),
   host: v.optional(v.string(), '127.0.0.1'),
   port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)), 0),
-  /** Fingerprints of the clients that may connect. */
-  allow: v.pipe(v.array(v.string()), v.maxLength(10_000)),
+  /** Fingerprints of the clients that may connect, beside those that are paired. */
+  allow: v.optional(v.pipe(v.array(v.string()), v.maxLength(10_000)), []),
   /** Pin the first client that ever connects, and allow it from then on, after a restart as well. */
   allowFirst: v.optional(v.boolean(), false),
+  /** Show a code at once, by which a client can pair. */
+  pairing: v.optional(v.boolean(), false),
+  /** What clients that pair are told this server is called; the name of the machine by default. */
+  name: v.optional(v.pipe(v.string(), v.maxLength(100))),
   /** Inferences that one client may run within an hour: what makes extracting the weights slow. */
   limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
   reveal: v.optional(v.picklist(['logits', 'label']), 'logits'),
@@ -54,98 +67,107 @@ export const DISCLOSURE = [
 
 export const serve: Operation<ServeInput, ServeResult> = {
   name: 'serve',
-  summary: 'Offers a model to pinned clients over TLS until it is stopped.',
+  summary: 'Offers models to paired clients over TLS until it is stopped.',
   input: serveInput,
   run: runServe,
 }
 
 async function runServe(input: ServeInput, context: OperationContext): Promise<ServeResult> {
+  const { onNotice } = context
   const data = dataFolder(input.data)
-  const allowed = new Set(input.allow.map(parseFingerprint))
-  const pinned = new PinnedClient(data)
-  if (input.allowFirst) for (const fingerprint of await pinned.read()) allowed.add(fingerprint)
-  let first = input.allowFirst && allowed.size === 0
-  if (allowed.size === 0 && !first) {
-    throw new AdytonError('usage', 'no client may connect', {
-      advice:
-        "Name clients with --allow FINGERPRINT ('adyton identity' prints it on their machine), or use --allow-first.",
-    })
-  }
+  const sources = input.sources ?? (input.source === undefined ? [] : [input.source])
+  if (sources.length === 0) throw new AdytonError('usage', 'no model is named to be served')
   const identity = await loadOrCreateIdentity(data)
-  const network = await loadNetwork(input.source, input.data)
-  const kernels = loadKernels({ warn: context.onNotice })
-  context.onProgress({ text: 'lowering the network to the ring' })
-  const model = lowerNetwork(network, { reveal: input.reveal })
-  const folder = join(data, 'packages')
-  const store = await PackageStore.open(folder, { role: 'server' })
-  const offer = makeOffer(model, publicCard(network), await storedSecret(folder, 'commitment-salt'))
-  const he = await HePool.create(input.threads ?? availableParallelism())
-  const sessions = new Set<{ channel: TlsChannel; ended: Promise<void> }>()
-  const counts = { prepared: 0, inferences: 0 }
-  const limiter = new HourlyLimit(input.limit)
-
-  const accept = (channel: TlsChannel): void => {
-    const who = `${channel.peerAddress} (${formatFingerprint(channel.peerFingerprint).slice(0, 19)}…)`
-    context.onNotice(`${who} connected`)
-    const ended = serveClient({
-      channel,
-      peerFingerprint: channel.peerFingerprint,
-      disconnected: channel.disconnected,
-      offer,
-      kernels,
-      he,
-      store,
-      admit: (phase) => {
-        if (phase === 'online') limiter.admit(channel.peerFingerprint)
-      },
-      onServed: ({ phase, ledger }) => {
-        if (phase === 'offline') counts.prepared++
-        else counts.inferences++
-        const ms = ledger.entries.reduce((sum, entry) => sum + entry.wallMs, 0)
-        context.onNotice(
-          `${who}: ${phase === 'offline' ? 'a package is ready' : 'an inference is done'} (${Math.round(ms)} ms)`,
-        )
-      },
+  const door = await Door.open({
+    ...{ data, ownFingerprint: identity.fingerprint, name: input.name ?? hostname() },
+    ...{ allow: input.allow, allowFirst: input.allowFirst, onNotice },
+    onRefused: (address, why) => board.refuses(address, why),
+  })
+  const board = new HostingBoard({
+    fingerprint: identity.fingerprint,
+    disclosure: DISCLOSURE,
+    pairing: () => ({ pairing: door.pairing, pairingEnded: door.pairingEnded }),
+    onProgress: context.onProgress,
+  })
+  try {
+    if (!input.pairing && !(await door.hasKeys())) throw nobody()
+    const kernels = loadKernels({ warn: onNotice })
+    const folder = join(data, 'packages')
+    const store = await PackageStore.open(folder, { role: 'server' })
+    const [offer, ...more] = await loadOffers({
+      ...{ sources, reveal: input.reveal, data: input.data },
+      salt: await storedSecret(folder, 'commitment-salt'),
+      onProgress: (text) => board.says(text),
     })
-      .then(() => context.onNotice(`${who} left`))
-      .catch((error: unknown) => context.onNotice(`${who}: ${error instanceof Error ? error.message : String(error)}`))
-      .finally(() => sessions.delete(session))
-    const session = { channel, ended }
-    sessions.add(session)
+    const he = await HePool.create(input.threads ?? availableParallelism())
+    try {
+      const sessions = new Sessions({ door, board, onNotice, limiter: new HourlyLimit(input.limit) }, (session) =>
+        serveClient({ ...session, offer, more, kernels, he, store }),
+      )
+      const listener = await listen({
+        ...{ host: input.host, port: input.port, identity, idleTimeoutMs: IDLE_MS },
+        authorise: (fingerprint) => door.authorise(fingerprint),
+        onChannel: (channel) => sessions.accept(channel),
+        onPairing: (channel) => door.pair(channel),
+        onRefused: ({ address, error }) => {
+          board.refuses(address, error.message)
+          onNotice(`${address} was refused: ${error.message}`)
+        },
+      })
+      const where = place(listener.address, listener.port)
+      onNotice(`serving ${[offer, ...more].map(({ card }) => card.name).join(', ')} at ${where}`)
+      onNotice(`fingerprint ${formatFingerprint(identity.fingerprint)}`)
+      for (const line of DISCLOSURE) onNotice(line)
+      const [known = where] = reachable(listener.address, listener.port)
+      onNotice(
+        `connect with: npm run -s adyton -- connect ${known} --fingerprint ${identity.fingerprint} --input PICTURE`,
+      )
+      if (input.pairing) {
+        onNotice(`pair with: npm run -s adyton -- pair ${known} --code CODE`)
+        door.newCode()
+      }
+      board.listens(
+        where,
+        reachable(listener.address, listener.port),
+        [offer, ...more].map(({ card: { id, name } }) => ({ id, name })),
+      )
+      context.commands?.((command) => obey(command, door, sessions, onNotice))
+
+      await aborted(context.signal)
+      board.stops()
+      await listener.close()
+      await sessions.end('the server is being stopped')
+      await door.close()
+      return { address: listener.address, port: listener.port, fingerprint: identity.fingerprint, ...board.counts }
+    } finally {
+      await he.close()
+    }
+  } finally {
+    board.stops()
   }
+}
 
-  const listener = await listen({
-    host: input.host,
-    port: input.port,
-    identity,
-    idleTimeoutMs: IDLE_MS,
-    authorise: async (fingerprint) => {
-      if (allowed.has(fingerprint)) return true
-      if (!first) return false
-      first = false
-      allowed.add(fingerprint)
-      await pinned.write(fingerprint)
-      context.onNotice(`the first client is pinned: ${formatFingerprint(fingerprint)}`)
-      return true
-    },
-    onChannel: accept,
-    onRefused: ({ address, error }) => context.onNotice(`${address} was refused: ${error.message}`),
-  })
-  const where = `${listener.address}:${listener.port}`
-  context.onNotice(`serving ${network.name} at ${where}`)
-  context.onNotice(`fingerprint ${formatFingerprint(identity.fingerprint)}`)
-  for (const line of DISCLOSURE) context.onNotice(line)
-  context.onNotice(
-    `connect with: npm run -s adyton -- connect ${where} --fingerprint ${identity.fingerprint} --input PICTURE`,
-  )
+function obey(command: unknown, door: Door, sessions: Sessions, onNotice: (line: string) => void): void {
+  const parsed = v.safeParse(HostingCommandSchema, command)
+  if (!parsed.success) {
+    onNotice(`a command was not understood: ${parsed.issues[0].message}`)
+    return
+  }
+  switch (parsed.output.do) {
+    case 'newCode':
+      door.newCode()
+      return
+    case 'stopPairing':
+      door.stopPairing()
+      return
+    case 'disconnect':
+      void sessions.end('the server has ended this session', parsed.output.peer)
+  }
+}
 
-  await new Promise<void>((resolve) => {
-    if (context.signal.aborted) resolve()
-    else context.signal.addEventListener('abort', () => resolve(), { once: true })
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
   })
-  await listener.close()
-  await Promise.all([...sessions].map(({ channel }) => channel.abort('cancelled', 'the server is being stopped')))
-  await Promise.all([...sessions].map(({ ended }) => ended))
-  await he.close()
-  return { address: listener.address, port: listener.port, fingerprint: identity.fingerprint, ...counts }
 }

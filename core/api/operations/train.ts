@@ -6,6 +6,8 @@ import { writeModel } from '../../formats/model-directory.ts'
 import { pretrainPhase, runPhase } from '../../linearize/phase.ts'
 import { countNetwork } from '../../network/counts.ts'
 import { TrainableModel } from '../../training/model/model.ts'
+import { TrainingTracker } from '../curation/tracker.ts'
+import type { PlannedPart, TrainingPoint } from '../data/training.ts'
 import { calibrateOn, checkFits, datasetCard, jobStorage, openSetting } from '../curation/setting.ts'
 import type { Operation } from '../operation.ts'
 import { keep } from '../recording.ts'
@@ -45,6 +47,10 @@ export interface TrainOutcome {
   /** Spent in steps, evaluation left out, by this run and those that it went on from. */
   readonly seconds: number
   readonly engine: string
+  /** Every epoch, for curves. */
+  readonly history: readonly TrainingPoint[]
+  /** What the points' `part` counts. */
+  readonly plan: readonly PlannedPart[]
 }
 
 export const train: Operation<TrainInput, TrainOutcome> = {
@@ -52,7 +58,8 @@ export const train: Operation<TrainInput, TrainOutcome> = {
   summary: 'Trains a named architecture on a data set and writes a model folder; run it again to go on after a stop.',
   input: trainInput,
   async run(input, context) {
-    const { engine, dataset, around } = await openSetting({ dataset: input.dataset, batch: input.batch, context })
+    const { dataset: path, batch, data } = input
+    const { engine, dataset, around, perEpoch } = await openSetting({ dataset: path, batch, data, context })
     try {
       const graph = architecture(input.arch, { classes: dataset.classes, inputShape: [...dataset.shape] })
       checkFits(dataset, graph, dataset.classes)
@@ -64,11 +71,18 @@ export const train: Operation<TrainInput, TrainOutcome> = {
         schedule: { kind: 'cosine', rate: input.rate, warmup: 1 },
       })
       const storage = await jobStorage(join(input.out, 'job'))
-      const { reports } = await runPhase(around, { phase: 'train', model, spec, seed: `${input.seed} train`, storage })
+      const { relus, macs, params } = countNetwork(graph)
+      const plan: PlannedPart[] = [{ stage: 'train', epochs: input.epochs, step: 0 }]
+      const tracker = new TrainingTracker({
+        ...{ context, engine: engine.description, images: perEpoch, relus, budget: null, folder: storage.folder },
+        plan,
+      })
+      const run = { phase: 'train', model, spec, seed: `${input.seed} train`, kept: relus, storage }
+      const { reports } = await runPhase({ ...around, ...tracker.hooks }, run)
+      tracker.finish('calibrating the model')
       const trained = await model.exportModel()
       const measured = reports.at(-1)?.evaluation
       if (measured === undefined) throw new Error('the last epoch was not evaluated')
-      const perEpoch = Math.floor(dataset.parts.train.count / input.batch) * input.batch
       // An epoch that was resumed after its last step has no rate; it took what the others took.
       const timed = reports.filter(({ imagesPerSecond }) => imagesPerSecond > 0)
       const spent = timed.reduce((sum, { imagesPerSecond }) => sum + perEpoch / imagesPerSecond, 0)
@@ -93,7 +107,6 @@ export const train: Operation<TrainInput, TrainOutcome> = {
           },
         },
       })
-      const { relus, macs, params } = countNetwork(trained.graph, trained.tensors)
       const of = `${input.arch} on ${dataset.name}`
       const id = input.keep ? await keep({ folder: input.out, data: input.data, by: 'train', of }) : null
       return {
@@ -107,6 +120,8 @@ export const train: Operation<TrainInput, TrainOutcome> = {
         epochs: input.epochs,
         seconds,
         engine: engine.description,
+        history: tracker.history,
+        plan,
       }
     } finally {
       engine.dispose()

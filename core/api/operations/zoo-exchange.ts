@@ -14,13 +14,18 @@ import { dataFolder } from '../data-folder.ts'
 import { networkImages } from '../network-images.ts'
 import type { Operation } from '../operation.ts'
 import { VERSION } from '../software.ts'
+import { bundledFolder } from '../source.ts'
 import { dataEntry, idEntry, idText } from './zoo-input.ts'
 
 const path = v.pipe(v.string(), v.minLength(1))
 const text = (max: number) => v.exactOptional(v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(max)))
 
+/** Before the id of a model that comes with the program, in the place of a path. */
+const BUNDLED = 'bundled:'
+
 const importInput = v.strictObject({
   ...dataEntry,
+  /** A model folder, a file of another program, or bundled:ID. */
   path,
   stage: v.optional(v.picklist(STAGES), 'draft'),
   /** A model that gets a new version, instead of a new model. */
@@ -83,7 +88,8 @@ export const zooImport: Operation<v.InferOutput<typeof importInput>, ImportedSou
       ...rest,
       ...(compareOn === undefined ? {} : { images: (card, shape) => realImages(compareOn, card, shape) }),
     }
-    const imported = await withZoo(dataFolder(data), (zoo) => importModel(zoo, path, options))
+    const source = path.startsWith(BUNDLED) ? bundledFolder(path.slice(BUNDLED.length)) : path
+    const imported = await withZoo(dataFolder(data), (zoo) => importModel(zoo, source, options))
     imported.notes.forEach(onNotice)
     return imported
   },

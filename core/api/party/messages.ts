@@ -2,10 +2,11 @@
  * What the process that asks for an inference and the two processes that run it say to each other (Node IPC with
  * structured clones). The client process is given only what a client may know; the model goes to the server alone.
  */
-import type { LedgerData } from '../../ledger/ledger.ts'
+import type { Entry, LedgerData } from '../../ledger/ledger.ts'
 import type { LoweredModel, Plan } from '../../network/plan.ts'
 import type { Progress } from '../../protocol/client/context.ts'
 import type { PublicCard } from '../../protocol/hello.ts'
+import type { Seen, Watch } from './seen.ts'
 
 /** What both parties need. */
 export interface PartySettings {
@@ -17,6 +18,8 @@ export interface PartySettings {
   readonly kernels: string | null
   /** Hand package seeds to the asking process, for the simulator; local mode only. */
   readonly revealSeeds: boolean
+  /** Hand over what this party holds of these values and this step. */
+  readonly watch?: Watch
 }
 
 export type ServerCommand =
@@ -60,11 +63,13 @@ export interface PreparedHere {
   readonly package: string
   readonly seed: Uint8Array | null
   readonly ledger: LedgerData
+  readonly seen: Seen | null
 }
 export interface Inferred {
   readonly label: number
   readonly logits: Float64Array | null
   readonly ledger: LedgerData
+  readonly seen: Seen | null
 }
 export interface Stopped {
   /** Largest resident set of the process, bytes. */
@@ -76,6 +81,7 @@ export interface ServedHere {
   readonly package: string
   readonly seed: Uint8Array | null
   readonly ledger: LedgerData
+  readonly seen: Seen | null
 }
 
 /** An error as it crosses a process boundary. */
@@ -90,6 +96,8 @@ export type FromParty =
   | { readonly kind: 'done'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'failed'; readonly id: number; readonly error: PartyError }
   | { readonly kind: 'progress'; readonly done: Progress }
+  /** The party's account of the request that it is at. */
+  | { readonly kind: 'account'; readonly entries: readonly Entry[] }
   | { readonly kind: 'served'; readonly served: ServedHere }
   | { readonly kind: 'broken'; readonly error: PartyError }
 

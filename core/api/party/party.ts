@@ -1,7 +1,6 @@
 /** A party process, seen from the process that started it. */
-import { fork, type ChildProcess } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { AdytonError, ERROR_CODES } from '../../errors/errors.ts'
+import { startChild, type Child } from '../processes/child.ts'
 import type { FromParty, PartyError } from './messages.ts'
 
 export type PartyEvent = Exclude<FromParty, { kind: 'done' | 'failed' }>
@@ -13,34 +12,34 @@ interface Waiting {
 
 export class Party<C extends { readonly do: string }> {
   readonly role: 'client' | 'server'
-  readonly #child: ChildProcess
+  readonly #child: Child
   readonly #waiting = new Map<number, Waiting>()
   #next = 1
   #gone: AdytonError | undefined
 
-  private constructor(role: 'client' | 'server', child: ChildProcess, onEvent: (event: PartyEvent) => void) {
+  private constructor(role: 'client' | 'server', onEvent: (event: PartyEvent) => void) {
     this.role = role
-    this.#child = child
-    child.on('message', (message: FromParty) => {
-      if (message.kind !== 'done' && message.kind !== 'failed') {
-        onEvent(message)
-        return
-      }
-      const waiting = this.#waiting.get(message.id)
-      this.#waiting.delete(message.id)
-      if (message.kind === 'done') waiting?.resolve(message.result)
-      else waiting?.reject(fromPartyError(message.error))
-    })
-    child.on('exit', (code, signal) => {
-      const how = signal === null ? `with exit code ${code}` : `by ${signal}`
-      this.#gone ??= new AdytonError('peer-closed', `the ${role} process ended ${how}`)
-      for (const waiting of this.#waiting.values()) waiting.reject(this.#gone)
-      this.#waiting.clear()
-      // Who waits for an event of this process, and not for an answer, must not wait for ever.
-      onEvent({ kind: 'broken', error: { code: this.#gone.code, message: this.#gone.message, advice: null } })
-    })
-    child.on('error', (cause) => {
-      this.#gone ??= new AdytonError('internal', `the ${role} process could not be started`, { cause })
+    this.#child = startChild(role, {}, {
+      onMessage: (said) => {
+        const message = said as FromParty
+        if (message.kind !== 'done' && message.kind !== 'failed') {
+          onEvent(message)
+          return
+        }
+        const waiting = this.#waiting.get(message.id)
+        this.#waiting.delete(message.id)
+        if (message.kind === 'done') waiting?.resolve(message.result)
+        else waiting?.reject(fromPartyError(message.error))
+      },
+      onEnd: ({ started, how }) => {
+        this.#gone = started
+          ? new AdytonError('peer-closed', `the ${role} process ended ${how}`)
+          : new AdytonError('internal', `the ${role} process could not be started: ${how}`)
+        for (const waiting of this.#waiting.values()) waiting.reject(this.#gone)
+        this.#waiting.clear()
+        // Who waits for an event of this process, and not for an answer, must not wait for ever.
+        onEvent({ kind: 'broken', error: { code: this.#gone.code, message: this.#gone.message, advice: null } })
+      },
     })
   }
 
@@ -49,11 +48,7 @@ export class Party<C extends { readonly do: string }> {
     role: 'client' | 'server',
     onEvent: (event: PartyEvent) => void,
   ): Party<C> {
-    const child = fork(fileURLToPath(new URL(`./${role}.ts`, import.meta.url)), [], {
-      serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    })
-    return new Party<C>(role, child, onEvent)
+    return new Party<C>(role, onEvent)
   }
 
   get pid(): number | undefined {
@@ -66,16 +61,13 @@ export class Party<C extends { readonly do: string }> {
     const id = this.#next++
     return new Promise<R>((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (result: unknown) => void, reject })
-      this.#child.send({ id, command }, (error) => {
-        if (error === null || !this.#waiting.delete(id)) return
-        reject(this.#gone ?? error)
-      })
+      this.#child.send({ id, command })
     })
   }
 
   /** Ends the process, by force if need be. */
   kill(): void {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGKILL')
+    this.#child.kill()
   }
 }
 

@@ -1,5 +1,6 @@
 /** The loop of a party process: commands in, answers out, in order; it ends with the process that started it. */
 import { AdytonError } from '../../errors/errors.ts'
+import { parentLink } from '../processes/parent.ts'
 import type { FromParty, PartyError, ToParty } from './messages.ts'
 
 export function toPartyError(error: unknown): PartyError {
@@ -13,8 +14,7 @@ export function toPartyError(error: unknown): PartyError {
 
 /** Sends an event to the process that started this one. */
 export function tell(event: FromParty): void {
-  // The parent may be gone; then there is nobody to tell, and 'disconnect' ends this process.
-  process.send?.(event, undefined, undefined, () => undefined)
+  parentLink().send(event)
 }
 
 /** Largest resident set of this process so far, bytes. */
@@ -25,7 +25,8 @@ export function peakMemory(): number {
 /** Runs commands one after another until the parent goes. */
 export function serveCommands<C>(run: (command: C) => Promise<unknown>): void {
   let queue = Promise.resolve()
-  process.on('message', (message: ToParty<C>) => {
+  parentLink().onMessage((said) => {
+    const message = said as ToParty<C>
     queue = queue.then(async () => {
       try {
         tell({ kind: 'done', id: message.id, result: await run(message.command) })
@@ -34,5 +35,4 @@ export function serveCommands<C>(run: (command: C) => Promise<unknown>): void {
       }
     })
   })
-  process.on('disconnect', () => process.exit(0))
 }

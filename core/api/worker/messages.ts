@@ -5,6 +5,7 @@ import type { PartyError } from '../party/messages.ts'
 export type ToWorker =
   | { readonly do: 'run'; readonly id: number; readonly operation: string; readonly input: unknown }
   | { readonly do: 'stop'; readonly id: number }
+  | { readonly do: 'tell'; readonly id: number; readonly command: unknown }
 
 export type FromWorker = { readonly id: number } & (
   | { readonly kind: 'progress'; readonly progress: OperationProgress }

@@ -1,21 +1,47 @@
 /** A process that runs operations for another one, which is not held up by them. It ends with that one. */
 import * as v from 'valibot'
 import { AdytonError } from '../../errors/errors.ts'
+import { setProgramRunner } from '../../training/engine/native/process.ts'
 import { operations } from '../index.ts'
 import type { Operation } from '../operation.ts'
 import { toPartyError } from '../party/serve-commands.ts'
+import { setForker } from '../processes/child.ts'
+import { parentLink } from '../processes/parent.ts'
+import { runInChild } from '../processes/run-program.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 
-const running = new Map<number, AbortController>()
+interface Running {
+  readonly abort: AbortController
+  readonly commands: Commands
+}
+
+const running = new Map<number, Running>()
+const parent = parentLink()
+
+/** Words for an operation, kept until it listens. */
+class Commands {
+  readonly #waiting: unknown[] = []
+  #hear: ((command: unknown) => void) | undefined
+
+  tell(command: unknown): void {
+    if (this.#hear === undefined) this.#waiting.push(command)
+    else this.#hear(command)
+  }
+
+  listen(hear: (command: unknown) => void): void {
+    this.#hear = hear
+    for (const command of this.#waiting.splice(0)) hear(command)
+  }
+}
 
 function tell(message: FromWorker): void {
-  // The parent may be gone; 'disconnect' ends this process then.
-  if (process.connected) process.send?.(message, undefined, undefined, () => undefined)
+  parent.send(message)
 }
 
 async function run(id: number, name: string, input: unknown): Promise<void> {
   const abort = new AbortController()
-  running.set(id, abort)
+  const commands = new Commands()
+  running.set(id, { abort, commands })
   try {
     if (!Object.hasOwn(operations, name)) throw new AdytonError('usage', `there is no operation '${name}'`)
     const operation = operations[name as keyof typeof operations] as Operation<unknown, unknown>
@@ -28,6 +54,7 @@ async function run(id: number, name: string, input: unknown): Promise<void> {
       onProgress: (progress) => tell({ id, kind: 'progress', progress }),
       onNotice: (line) => tell({ id, kind: 'notice', line }),
       signal: abort.signal,
+      commands: (hear) => commands.listen(hear),
     })
     tell({ id, kind: 'done', result })
   } catch (error) {
@@ -37,10 +64,15 @@ async function run(id: number, name: string, input: unknown): Promise<void> {
   }
 }
 
-process.on('message', (message: ToWorker) => {
+if (parent.fork !== undefined) {
+  setForker(parent.fork)
+  setProgramRunner(runInChild)
+}
+parent.onMessage((said) => {
+  const message = said as ToWorker
   if (message.do === 'run') void run(message.id, message.operation, message.input)
-  else running.get(message.id)?.abort(new AdytonError('cancelled', 'stopped on request'))
+  else if (message.do === 'tell') running.get(message.id)?.commands.tell(message.command)
+  else running.get(message.id)?.abort.abort(new AdytonError('cancelled', 'stopped on request'))
 })
 // Ctrl-C in a terminal goes to every process of it; the one that started this one decides.
 process.on('SIGINT', () => undefined)
-process.on('disconnect', () => process.exit(0))

@@ -1,14 +1,20 @@
 /** A worker process, seen from the process that started it. */
-import { fork, type ChildProcess } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { AdytonError } from '../../errors/errors.ts'
 import type { OperationProgress } from '../operation.ts'
 import { fromPartyError } from '../party/party.ts'
+import { startChild, type Child } from '../processes/child.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 
 export interface WorkerEvents {
   readonly onProgress: (progress: OperationProgress) => void
   readonly onNotice: (line: string) => void
+}
+
+/** An operation that is under way. */
+export interface WorkerRun {
+  readonly done: Promise<unknown>
+  readonly stop: () => void
+  readonly tell: (command: unknown) => void
 }
 
 interface Running extends WorkerEvents {
@@ -17,26 +23,20 @@ interface Running extends WorkerEvents {
 }
 
 export class WorkerProcess {
-  readonly #child: ChildProcess
+  readonly #child: Child
   readonly #running = new Map<number, Running>()
   #next = 1
   #gone: AdytonError | undefined
 
   /** `data`: the data folder of operations that are told of no other. */
   constructor(data?: string) {
-    this.#child = fork(fileURLToPath(new URL('./process.ts', import.meta.url)), [], {
-      serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      ...(data === undefined ? {} : { env: { ...process.env, ADYTON_DATA: data } }),
-    })
-    this.#child.on('message', (message: FromWorker) => this.#heard(message))
-    this.#child.on('error', (cause) => {
-      this.#end(new AdytonError('internal', 'a worker process could not be started', { cause }))
-    })
-    this.#child.on('exit', (code, signal) => {
-      const how = signal === null ? `with exit code ${code}` : `by ${signal}`
-      const advice = 'Try again; if it happens again, the machine may be short of memory.'
-      this.#end(new AdytonError('internal', `the worker process ended ${how}`, { advice }))
+    this.#child = startChild('worker', data === undefined ? {} : { env: { ...process.env, ADYTON_DATA: data } }, {
+      onMessage: (message) => this.#heard(message as FromWorker),
+      onEnd: ({ started, how }) => {
+        const advice = 'Try again; if it happens again, the machine may be short of memory.'
+        const words = started ? `the worker process ended ${how}` : `a worker process could not be started: ${how}`
+        this.#end(new AdytonError('internal', words, { advice }))
+      },
     })
   }
 
@@ -50,8 +50,8 @@ export class WorkerProcess {
     return this.#running.size
   }
 
-  /** Runs an operation; `stop` asks it to end soon. */
-  run(operation: string, input: unknown, events: WorkerEvents): { done: Promise<unknown>; stop: () => void } {
+  /** Runs an operation; `stop` asks it to end soon, `tell` hands it a command. */
+  run(operation: string, input: unknown, events: WorkerEvents): WorkerRun {
     const id = this.#next++
     const done = new Promise<unknown>((resolve, reject) => {
       if (this.#gone !== undefined) {
@@ -61,12 +61,16 @@ export class WorkerProcess {
       this.#running.set(id, { ...events, resolve, reject })
       this.#send({ do: 'run', id, operation, input })
     })
-    return { done, stop: () => this.#send({ do: 'stop', id }) }
+    return {
+      done,
+      stop: () => this.#send({ do: 'stop', id }),
+      tell: (command) => this.#send({ do: 'tell', id, command }),
+    }
   }
 
   /** Ends the process, by force. */
   kill(): void {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGKILL')
+    this.#child.kill()
   }
 
   #heard(message: FromWorker): void {
@@ -82,8 +86,8 @@ export class WorkerProcess {
   }
 
   #send(message: ToWorker): void {
-    // What a process that is gone was asked is rejected by 'exit'.
-    if (this.#child.connected) this.#child.send(message, () => undefined)
+    // What a process that is gone was asked is rejected when it ends.
+    this.#child.send(message)
   }
 
   #end(error: AdytonError): void {

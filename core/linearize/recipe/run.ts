@@ -56,6 +56,8 @@ export interface RecipeContext extends Omit<Surroundings, 'batches' | 'evaluatio
   /** Fills in for 'sweep'. */
   readonly budget?: number
   readonly storage?: Storage
+  /** Told before each step that is run, with its place from 0. */
+  readonly onBegin?: (index: number) => void
   /** Told after each step, and of those that an earlier run did. */
   readonly onStep?: (record: StepRecord, index: number) => void
 }
@@ -106,6 +108,7 @@ export async function runRecipe(recipe: Recipe, context: RecipeContext): Promise
     if (context.signal?.aborted === true) {
       throw new AdytonError('cancelled', `recipe '${recipe.name}' was stopped before step ${index + 1}`)
     }
+    context.onBegin?.(index)
     state = await oneStep(recipe, context, state, index)
     if (storage !== undefined) {
       await writeState(storage, recipe, started, state)

@@ -76,6 +76,8 @@ async function trainNetwork(
   phase: string,
 ): Promise<Trained> {
   const { engine } = context.around
+  const masks = masksOf(network)
+  const relus = countKept(network.graph, masks)
   const model = TrainableModel.create(engine, network.graph, network.tensors)
   const taught =
     needsTeacher(spec) && teacher !== undefined
@@ -88,10 +90,9 @@ async function trainNetwork(
       ...(taught === undefined ? {} : { teacher: taught }),
       spec,
       seed: `${context.seed} ${phase}`,
+      kept: relus,
       ...(context.storage === undefined ? {} : { storage: context.storage }),
     })
-    const masks = masksOf(network)
-    const relus = countKept(network.graph, masks)
     const accuracy = reports.at(-1)?.evaluation?.top1
     return {
       network: withMasks(await model.exportModel(), masks),

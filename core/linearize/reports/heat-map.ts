@@ -41,14 +41,15 @@ const SIDE = 96
 const CELL = 128
 const PER_ROW = 6
 
-/** Level 0 is white, LEVELS is dark: a scale of lightness, readable without colour. */
+/** A kept share of 0 to 1 as red, green and blue: 0 is white, 1 is dark. A scale of lightness, readable without colour. */
+export function heatColour(share: number): [number, number, number] {
+  const channel = (dark: number): number => Math.round(255 + (dark - 255) * share)
+  return [channel(8), channel(48), channel(107)]
+}
+
 function shade(level: number): string {
-  const part = level / LEVELS
-  const channel = (from: number, to: number): string =>
-    Math.round(from + (to - from) * part)
-      .toString(16)
-      .padStart(2, '0')
-  return `#${channel(255, 8)}${channel(255, 48)}${channel(255, 107)}`
+  const hex = heatColour(level / LEVELS).map((channel) => channel.toString(16).padStart(2, '0'))
+  return `#${hex.join('')}`
 }
 
 /** Pixels of one level side by side become one rectangle. */

@@ -206,6 +206,7 @@ async function finetune(
       ...(needsTeacher(spec.finetune) ? { teacher } : {}),
       spec: spec.finetune,
       seed: `${seed} finetune`,
+      kept,
       ...(storage === undefined ? {} : { storage }),
     })
     const accuracy = reports.at(-1)?.evaluation?.top1

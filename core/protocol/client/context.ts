@@ -7,6 +7,7 @@ import type { Plan } from '../../network/plan.ts'
 import type { ClientPairing } from '../../ot/bootstrap.ts'
 import type { Link } from '../link.ts'
 import type { PackageMeta, PackageStore } from '../store/store.ts'
+import type { Witness } from '../witness.ts'
 
 /** A step of an inference that is done; for progress displays. */
 export interface Progress {
@@ -26,6 +27,8 @@ export interface ClientContext {
   readonly secretKeys: ReadonlyMap<number, Uint8Array>
   /** Hand package seeds to the caller, for a simulator; local mode only. */
   readonly revealSeeds: boolean
+  /** Local mode only. */
+  readonly witness?: Witness | undefined
   progress(done: Progress): void
   /** Description of a new package of this session. */
   packageMeta(id: string): PackageMeta

@@ -64,6 +64,7 @@ export async function prepare(context: ClientContext): Promise<Prepared> {
   const writer = await store.create(context.packageMeta(id))
   try {
     const shares = await runLinearLayers(context, seed)
+    for (const [value, share] of shares) context.witness?.share(value, share)
     const head = shares.get(0)
     const last = shares.get(finalValue(plan))
     if (head === undefined || last === undefined) throw new Error('a share is missing after the offline linear layers')
@@ -233,6 +234,9 @@ async function fetchGarbled(
           const choices = choiceBits(bits, batch.circuit.evaluatorInputs, chunk.instances)
           return cot.extend(choices, transferCount(batch.circuit, chunk))
         })
+        if (chunk.offset === 0) {
+          context.witness?.active?.({ step: step.id, owner: 'client', instances: chunk.instances, labels })
+        }
         await link.send(where, MESSAGES.otExtension, message)
         await link.work(where, 'ot', () => writer.append('labels', labels))
       }

@@ -115,6 +115,10 @@ async function evaluateStep(
   for (const batch of gcBatches(plan, step)) {
     for (const chunk of batch.chunks) {
       const garblerLabels = await link.receive(where, MESSAGES.labels, chunkBytes.labels(batch, chunk))
+      if (chunk.offset === 0) {
+        const { instances } = chunk
+        context.witness?.active?.({ step: step.id, owner: 'server', instances, labels: garblerLabels })
+      }
       const colours = await link.work(where, 'gc', async () => {
         const tables = await reader.read('tables', chunkBytes.tables(batch, chunk))
         const evaluatorLabels = await reader.read('labels', transferCount(batch.circuit, chunk) * 16)

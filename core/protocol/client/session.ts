@@ -22,7 +22,9 @@ import {
   PROTOCOL_VERSION,
   serverHelloSchema,
   sessionId,
+  type OfferedModel,
   type PublicCard,
+  type ServerHello,
 } from '../hello.ts'
 import { checkCircuits } from '../batches.ts'
 import { abortWith } from '../failure.ts'
@@ -31,6 +33,7 @@ import { mismatch } from '../mismatch.ts'
 import { checkPackage, packageMeta } from '../server/session.ts'
 import { heOf } from '../sizes.ts'
 import type { PackageStore } from '../store/store.ts'
+import type { Witness } from '../witness.ts'
 import type { ClientContext, Progress } from './context.ts'
 import { prepare, type Prepared } from './offline.ts'
 import { infer, takePackage, type Answer } from './online.ts'
@@ -42,10 +45,16 @@ export interface ClientSessionOptions {
   readonly he: HePool
   readonly store: PackageStore
   readonly software: string
+  /** Id of the model that is wanted; the server's first one by default. */
+  readonly model?: string | undefined
   /** SHA-256 of the plan that must be served, hexadecimal; undefined accepts what the server offers. */
   readonly expectedPlan?: string
   /** Hand package seeds to the caller, for a simulator; local mode only. */
   readonly revealSeeds?: boolean
+  /** Is shown what this party holds; local mode only. */
+  readonly witness?: Witness
+  /** Account to keep, for a caller that watches it; its own by default. */
+  readonly ledger?: Ledger
   readonly onProgress?: (done: Progress) => void
 }
 
@@ -55,21 +64,28 @@ export class ClientSession {
   /** Salted commitment to the server's weights. */
   readonly commitment: string
   readonly card: PublicCard
+  /** Every model of the server. */
+  readonly models: readonly OfferedModel[]
+  /** From the client's greeting to the server's, ms: a round trip and what little the server does for it. */
+  readonly roundTripMs: number
   /** Account of the greeting, keys and base OT. */
   readonly setup: LedgerData
   readonly #context: ClientContext
 
   private constructor(
     context: ClientContext,
-    hello: { planDigest: string; commitment: string; card: PublicCard },
+    hello: Pick<ServerHello, 'planDigest' | 'commitment' | 'card' | 'models'>,
     setup: LedgerData,
+    roundTripMs: number,
   ) {
     this.#context = context
     this.plan = context.plan
     this.planDigest = hello.planDigest
     this.commitment = hello.commitment
     this.card = hello.card
+    this.models = hello.models
     this.setup = setup
+    this.roundTripMs = roundTripMs
   }
 
   /** Greets the server. Rejects with the reason, after telling the server, when anything does not fit. */
@@ -78,17 +94,20 @@ export class ClientSession {
   }
 
   static async #greet(options: ClientSessionOptions): Promise<ClientSession> {
-    const link = new Link(options.channel, new Ledger())
+    const link = new Link(options.channel, options.ledger ?? new Ledger())
     const setup = place('setup')
     const ours = encodeHello({
       protocol: PROTOCOL_VERSION,
       software: options.software,
       nonce: freshNonce(),
+      model: options.model ?? null,
       planDigest: options.expectedPlan ?? null,
       havePlan: false,
     })
+    const greeted = performance.now()
     await link.send(setup, MESSAGES.clientHello, ours)
     const theirs = await link.receive(setup, MESSAGES.serverHello, { min: 1, max: MAX_HELLO_BYTES })
+    const roundTripMs = performance.now() - greeted
     const hello = parseHello(serverHelloSchema, theirs, 'server')
     checkVersion(hello.protocol, 'server')
     if (options.expectedPlan !== undefined && options.expectedPlan !== hello.planDigest) {
@@ -121,11 +140,12 @@ export class ClientSession {
       pairing,
       secretKeys,
       revealSeeds: options.revealSeeds ?? false,
+      witness: options.witness,
       progress: (done) => options.onProgress?.(done),
       packageMeta: (id) => packageMeta(id, 'client', options.peerFingerprint, hello),
       checkPackage: (meta) => checkPackage(meta, options.peerFingerprint, hello),
     }
-    return new ClientSession(context, hello, link.ledger.take())
+    return new ClientSession(context, hello, link.ledger.take(), roundTripMs)
   }
 
   /** Runs the offline phase of one package; the account is of this package alone. */

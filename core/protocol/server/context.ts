@@ -8,6 +8,7 @@ import type { ServerPairing } from '../../ot/bootstrap.ts'
 import type { Progress } from '../client/context.ts'
 import type { Link } from '../link.ts'
 import type { PackageMeta, PackageStore } from '../store/store.ts'
+import type { Witness } from '../witness.ts'
 
 export interface ServerContext {
   readonly link: Link
@@ -23,6 +24,8 @@ export interface ServerContext {
   readonly disconnected: AbortSignal | undefined
   /** Hand package seeds to the caller, for a simulator; local mode only. */
   readonly revealSeeds: boolean
+  /** Local mode only. */
+  readonly witness?: Witness | undefined
   /** Called before a request is served; throws to refuse it. */
   admit(phase: 'offline' | 'online'): void
   progress(done: Progress): void

@@ -141,6 +141,10 @@ async function garbleBatch(
   for (const chunk of batch.chunks) {
     const extension = await link.receive(where, MESSAGES.otExtension, chunkBytes.otExtension(batch, chunk))
     const zero = await link.work(where, 'ot', () => cot.extend(transferCount(batch.circuit, chunk), extension))
+    if (chunk.offset === 0) {
+      const { instances } = chunk
+      context.witness?.zero?.({ step: step.id, owner: 'client', instances, labels: zero }, garbler.delta)
+    }
     const { tables, decode } = await link.work(where, 'gc', () =>
       garbleChunk(kernels, garbler, batch.circuit, chunk, zero, reusable(spare, tableBytes(batch.circuit, chunk))),
     )

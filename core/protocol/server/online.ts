@@ -58,6 +58,7 @@ export async function serveInfer(context: ServerContext, idBytes: Uint8Array): P
       }
       context.progress({ phase: 'online', step: step.id, what: 'computed' })
     }
+    for (const [value, share] of shares) context.witness?.share(value, share)
     const named = await link.receive(place('online'), MESSAGES.onlineEnd, ID_BYTES)
     checkId(idBytes, named, 'the client ended')
   } finally {
@@ -91,7 +92,7 @@ async function serveNonLinear(
     await link.work(where, 'share', () => linearised(context, step, input, output, reader))
   }
   const batches = gcBatches(plan, step)
-  for (const batch of batches) await sendLabels(context, where, batch, input, garbler)
+  for (const batch of batches) await sendLabels(context, where, step, batch, input, garbler)
   if (output === undefined || step.op === 'reveal') return
   for (const batch of batches) await receiveColours(context, where, batch, output, reader)
   shares.set(step.output, output)
@@ -117,6 +118,7 @@ async function linearised(
 async function sendLabels(
   context: ServerContext,
   where: Place,
+  step: NonLinearStep,
   batch: GcBatch,
   input: RingVector,
   garbler: Garbler,
@@ -127,6 +129,11 @@ async function sendLabels(
     const labels = await link.work(where, 'gc', () =>
       garblerLabels(kernels, garbler, batch.circuit, chunk, shareBits(kernels, slots, batch.inputBits, chunk)),
     )
+    if (chunk.offset === 0 && context.witness?.zero !== undefined) {
+      const none = new Uint8Array(batch.circuit.garblerInputs * Math.ceil(chunk.instances / 8))
+      const zero = garblerLabels(kernels, garbler, batch.circuit, chunk, none)
+      context.witness.zero({ step: step.id, owner: 'server', instances: chunk.instances, labels: zero }, garbler.delta)
+    }
     await link.send(where, MESSAGES.labels, labels)
   }
 }

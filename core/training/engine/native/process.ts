@@ -1,5 +1,5 @@
 /** Runs the tools that the set-up needs (npm, pip, a compiler), and checks what they fetched. */
-import { spawn } from 'node:child_process'
+import { fork, spawn, type ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
@@ -10,13 +10,40 @@ export interface Ran {
   readonly output: string
 }
 
+export interface RunOptions {
+  readonly env?: NodeJS.ProcessEnv
+  /** Ends it. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Runs a command to its end. Never throws. */
-export function run(command: string, args: readonly string[], options: { env?: NodeJS.ProcessEnv } = {}): Promise<Ran> {
+export function run(command: string, args: readonly string[], { env, signal }: RunOptions = {}): Promise<Ran> {
+  const stopping = signal === undefined ? {} : { signal }
+  return ended(spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: env ?? process.env, ...stopping }))
+}
+
+export type ProgramRunner = (file: string, args: readonly string[], options?: RunOptions) => Promise<Ran>
+
+let programRunner: ProgramRunner = forkProgram
+
+/** For where Node cannot be started: under Electron its executable would start the app again. */
+export function setProgramRunner(other: ProgramRunner): void {
+  programRunner = other
+}
+
+/** {@link run} for a program of ours. */
+export const runProgram: ProgramRunner = (file, args, options) => programRunner(file, args, options)
+
+function forkProgram(file: string, args: readonly string[], { env, signal }: RunOptions = {}): Promise<Ran> {
+  const stopping = signal === undefined ? {} : { signal }
+  return ended(fork(file, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: env ?? process.env, ...stopping }))
+}
+
+function ended(child: ChildProcess): Promise<Ran> {
   return new Promise((resolve) => {
     let output = ''
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: options.env ?? process.env })
-    child.stdout.on('data', (data) => (output += String(data)))
-    child.stderr.on('data', (data) => (output += String(data)))
+    child.stdout?.on('data', (data) => (output += String(data)))
+    child.stderr?.on('data', (data) => (output += String(data)))
     child.on('error', (error) => {
       resolve({ ok: false, output: error.message })
     })

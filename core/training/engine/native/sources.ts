@@ -3,15 +3,20 @@
  * files are taken: its install script, which downloads a library, never runs, and the tfjs packages it
  * asks for are stand-ins that give the repository's tfjs-core, so that there is one tfjs in the process.
  */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
-import { AdytonError } from '../../../errors/errors.ts'
+import type { EngineFetch } from './fetch.ts'
 import { TFJS_NODE, installedFolder, packageFolder } from './locate.ts'
-import { digest, lastLines, run } from './process.ts'
 
-/** As the npm registry publishes them. */
-const PACKAGES = [
+/** A package as the npm registry publishes it; `sha512` of its archive, base64. */
+export interface NpmPackage {
+  readonly name: string
+  readonly version: string
+  readonly sha512: string
+}
+
+const PACKAGES: readonly NpmPackage[] = [
   {
     name: TFJS_NODE,
     version: '4.22.0',
@@ -22,10 +27,10 @@ const PACKAGES = [
     version: '3.21.4',
     sha512: 'MnG7N936zcKTco4Jd2PX2U96Kf9PxygAPKBug+74LHzmHXmceN16MmRcdgZv+DGef/S9YvQAfRsNCn4cjf9yyQ==',
   },
-] as const
+]
 
 /** Puts the sources into `built`; gives tfjs-node's version. */
-export async function prepareSources(built: string, log: (line: string) => void): Promise<string> {
+export async function prepareSources(built: string, fetch: EngineFetch, log: (line: string) => void): Promise<string> {
   for (const wanted of PACKAGES) {
     const target = path.join(built, 'node_modules', wanted.name)
     if (versionOf(target) === wanted.version) continue
@@ -37,7 +42,13 @@ export async function prepareSources(built: string, log: (line: string) => void)
       cpSync(installed, target, { recursive: true, filter: (file) => !/[\\/](deps|lib|node_modules)$/.test(file) })
     } else {
       log(`fetching ${wanted.name} ${wanted.version} from the npm registry`)
-      await unpack(wanted, built, target)
+      const scratch = mkdtempSync(path.join(built, 'tmp-'))
+      try {
+        const folder = await fetch.npm(wanted, scratch)
+        cpSync(folder, target, { recursive: true })
+      } finally {
+        rmSync(scratch, { recursive: true, force: true })
+      }
     }
   }
   const core = createRequire(import.meta.url).resolve('@tensorflow/tfjs-core')
@@ -57,34 +68,6 @@ export function addonSources(built: string): string[] {
     .filter((name) => name.endsWith('.cc'))
     .sort()
     .map((name) => path.join(folder, name))
-}
-
-async function unpack(wanted: (typeof PACKAGES)[number], built: string, target: string): Promise<void> {
-  const scratch = mkdtempSync(path.join(built, 'tmp-'))
-  try {
-    const spec = `${wanted.name}@${wanted.version}`
-    const packed = await run('npm', ['pack', spec, '--ignore-scripts', '--pack-destination', scratch])
-    const archive = readdirSync(scratch).find((name) => name.endsWith('.tgz'))
-    if (!packed.ok || archive === undefined) {
-      throw new AdytonError('file-not-found', `npm could not fetch ${spec}: ${lastLines(packed.output, 3)}`, {
-        advice: `Connect to the npm registry, or install it beforehand: npm install --no-save --ignore-scripts ${spec}`,
-      })
-    }
-    const file = path.join(scratch, archive)
-    if ((await digest(file, 'sha512', 'base64')) !== wanted.sha512) {
-      throw new AdytonError('file-corrupt', `${spec} from the npm registry is not the package that was published`, {
-        advice: 'Do not use it. Check which registry npm is set to.',
-      })
-    }
-    const unpacked = await run('tar', ['-xzf', file, '-C', scratch])
-    const folder = readdirSync(scratch).find((name) => existsSync(path.join(scratch, name, 'package.json')))
-    if (!unpacked.ok || folder === undefined) {
-      throw new AdytonError('file-corrupt', `tar could not unpack ${archive}: ${lastLines(unpacked.output, 3)}`)
-    }
-    cpSync(path.join(scratch, folder), target, { recursive: true })
-  } finally {
-    rmSync(scratch, { recursive: true, force: true })
-  }
 }
 
 function versionOf(folder: string): string | undefined {

@@ -1,0 +1,65 @@
+/** Licences of the packages that this program is made of, from their own files. */
+import { readdir, readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export interface Licence {
+  readonly name: string
+  readonly version: string
+  /** SPDX expression, as the package states it; null when it states none. */
+  readonly licence: string | null
+  /** Files with the text; none where the package brings none. */
+  readonly files: readonly string[]
+}
+
+interface Manifest {
+  readonly name?: unknown
+  readonly version?: unknown
+  readonly license?: unknown
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly optionalDependencies?: Readonly<Record<string, string>>
+}
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+/** The package itself and all that it needs at run time, directly or not, each version once; by name. */
+export async function licences(root: string = ROOT): Promise<Licence[]> {
+  const found = new Map<string, Licence>()
+  const visit = async (folder: string): Promise<void> => {
+    const manifest = await readManifest(folder)
+    if (manifest === undefined || found.has(folder)) return
+    const { name, version, license } = manifest
+    const files = (await readdir(folder)).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file)).sort()
+    found.set(folder, {
+      name: typeof name === 'string' ? name : folder,
+      version: typeof version === 'string' ? version : '',
+      licence: typeof license === 'string' ? license : null,
+      files: files.map((file) => join(folder, file)),
+    })
+    for (const needed of Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies })) {
+      // An optional package of another platform is not there.
+      const at = await locate(folder, needed)
+      if (at !== undefined) await visit(at)
+    }
+  }
+  await visit(root.replace(/[/\\]$/, ''))
+  const versions = new Map([...found.values()].map((one) => [`${one.name} ${one.version}`, one]))
+  return [...versions].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one)
+}
+
+async function readManifest(folder: string): Promise<Manifest | undefined> {
+  try {
+    return JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as Manifest
+  } catch {
+    return undefined
+  }
+}
+
+/** As Node looks for a package: in node_modules of the folder and of every folder around it. */
+async function locate(from: string, name: string): Promise<string | undefined> {
+  for (let at = from; ; at = dirname(at)) {
+    const folder = join(at, 'node_modules', name)
+    if ((await readManifest(folder)) !== undefined) return folder
+    if (dirname(at) === at) return undefined
+  }
+}

@@ -1,0 +1,53 @@
+import { strings } from '../app/language.ts'
+
+export const text = strings({
+  en: {
+    title: 'About Adyton',
+    subtitle: 'Private neural-network inference and model curation with the DELPHI protocol.',
+    what: 'What is protected',
+    sees: [
+      ['The server never sees the image', 'nor the answer, nor anything in between. It computes on random shares.'],
+      ['The client never sees the weights.', 'It learns the answer, and the public facts below.'],
+      ['The network sees sizes and times', 'and they follow from the model, not from the image.'],
+    ],
+    not: 'What is not',
+    limits: [
+      'All of this holds if both programs follow the protocol, however curious they are. A program that was changed to cheat is not noticed: a cheating client can extract the weights, a cheating server can see the image.',
+      'Answers say something about the model in any case, as with any prediction service. Revealing the label alone says less.',
+      'Public by design: the architecture, which ReLUs were linearised, how numbers are represented, and the names of the models that a server offers.',
+      'Offline packages serve one inference. Keep the folder “packages” out of backups: a restored one could be used twice.',
+    ],
+    pairing:
+      'Pair only with people you know: serve only clients, and send images only to servers, that you trust not to cheat.',
+    here: 'This program and this machine',
+    version: 'Adyton',
+    node: 'Node',
+    system: 'System',
+    processor: 'Processor',
+    memory: 'Memory',
+    kernels: 'Kernels',
+    data: 'Data folder',
+    cores: (model: string, cores: number) => `${model}, ${cores} threads`,
+    free: (free: string, total: string) => `${free} of ${total} free`,
+    copy: 'Copy',
+    copied: 'Copied.',
+    licences: 'Licences',
+    licencesText: (n: number) => `Adyton is under the Apache License 2.0. It is made with ${n} packages of others:`,
+    search: 'Find a package',
+    package: 'Package',
+    packageVersion: 'Version',
+    licence: 'Licence',
+    show: (name: string) => `Licence of ${name}`,
+    text: 'Text',
+    noText: 'The package brings no licence text.',
+    research: 'The research behind it',
+    papers: [
+      'DELPHI: A Cryptographic Inference Service for Neural Networks (Mishra et al., USENIX Security 2020)',
+      'Cheetah: Lean and Fast Secure Two-Party Deep Neural Network Inference (Huang et al., USENIX Security 2022)',
+      'Selective Network Linearization for Efficient Private Inference (Cho et al., ICML 2022)',
+      'DeepReShape: Redesigning Neural Networks for Efficient Private Inference (Jha and Reagen, TMLR 2024)',
+      'CryptoNAS: Private Inference on a ReLU Budget (Ghodsi et al., NeurIPS 2020)',
+      'Sphynx: ReLU-Efficient Network Design for Private Inference (Cho et al., 2021)',
+    ],
+  },
+})
