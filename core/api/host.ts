@@ -42,6 +42,8 @@ export class Host {
     try {
       const host = new Host(data, await openZoo(data), release)
       host.queue.start()
+      // What has been in the trash for long enough goes now, whoever asks for nothing.
+      host.call('zooPurge', {}, { onProgress: () => undefined, onNotice: () => undefined }).done.catch(() => undefined)
       return host
     } catch (error) {
       await release()

@@ -286,7 +286,7 @@ program
 
 program
   .command('demo', { hidden: true })
-  .description('A private inference on a bundled model and a bundled picture; what npm start runs.')
+  .description('A private inference on a bundled model and a bundled picture; a drawn digit, recognised privately.')
   .action(async () => {
     process.stdout.write('A demonstration: the digits model, a drawn seven, two processes on this machine.\n\n')
     await run(operations.infer, { source: { model: 'digits' }, picture: SAMPLE, verify: true }, false, renderInfer)

@@ -335,20 +335,23 @@ describe('files', () => {
   test('an upload that is too large or cut off leaves nothing', async () => {
     await using running = await runBridge({ ...stand(), limits: { upload: 1000 } })
     const visitor = await Visitor.enter(running.bridge.url)
-    const { port, cookie, origin } = visitor
+    const { port, cookie, origin, key, headers: own } = visitor
     const uploads = (): Promise<string[]> => readdir(join(running.data, 'uploads'))
     expect((await visitor.post('/upload?name=x', Buffer.alloc(1000))).status).toBe(200)
     const [kept] = await uploads()
     // Refused for what it says of itself, before it comes.
-    const says = [`Host: 127.0.0.1:${port}`, `Origin: ${origin}`, `Cookie: ${cookie}`, 'Content-Length: 1001', '', '']
-    const declared = await raw(port, ['POST /upload?name=x HTTP/1.1', ...says].join('\r\n'))
+    const says = [`Host: 127.0.0.1:${port}`, `Origin: ${origin}`, `Cookie: ${cookie}`, `X-Adyton-Key: ${key}`]
+    const declared = await raw(
+      port,
+      ['POST /upload?name=x HTTP/1.1', ...says, 'Content-Length: 1001', '', ''].join('\r\n'),
+    )
     expect(declared).toMatch(/^HTTP\/1.1 413 [^]*\{"error":\{"code":"usage"/)
     const headers = { 'transfer-encoding': 'chunked', connection: 'close' }
     expect((await visitor.post('/upload?name=x', Buffer.alloc(300_000), headers)).status).toBe(413)
     expect(await uploads()).toEqual([kept])
 
     const options = { host: '127.0.0.1', port, path: '/upload?name=x', method: 'POST' }
-    const cut = request({ ...options, headers: { cookie, origin, 'content-length': 1000 } })
+    const cut = request({ ...options, headers: { ...own, 'content-length': 1000 } })
     cut.on('error', () => undefined)
     cut.write('half')
     await expect.poll(async () => (await uploads()).length).toBe(2)
@@ -360,9 +363,9 @@ describe('files', () => {
   test('an upload that the end of the program cuts off leaves nothing', async () => {
     await using running = await runBridge(stand())
     const visitor = await Visitor.enter(running.bridge.url)
-    const { port, cookie, origin } = visitor
+    const { port, headers: own } = visitor
     const options = { host: '127.0.0.1', port, path: '/upload?name=x', method: 'POST' }
-    const cut = request({ ...options, headers: { cookie, origin } })
+    const cut = request({ ...options, headers: own })
     cut.on('error', () => undefined)
     cut.write('half')
     const uploads = join(running.data, 'uploads')

@@ -88,7 +88,7 @@ test('a window that closes stops its calls, in the middle', async () => {
   const stub = (data: string): Host =>
     ({
       data,
-      queue: { listen: () => () => calls.push('unlisten') },
+      queue: { listen: () => () => calls.push('unlisten'), list: () => [] },
       call: (operation: string) => {
         calls.push(operation)
         return { done: new Promise(() => undefined), stop: () => calls.push(`stop ${operation}`) }
