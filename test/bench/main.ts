@@ -1,6 +1,6 @@
 /**
  * Every benchmark, one after the other, each in a process of its own:
- *   npm run bench [-- --quick] [-- --only kernels,engines,zoo]
+ *   npm run bench [-- --quick] [-- --only kernels,engines,zoo,interface]
  */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
@@ -12,6 +12,7 @@ const BENCHES: Readonly<Record<string, { file: string; quick: readonly string[] 
   kernels: { file: 'kernels.ts', quick: [] },
   engines: { file: 'engine.ts', quick: ['--networks', 'resnet-8-20', '--seconds', '2'] },
   zoo: { file: 'zoo.ts', quick: ['1000'] },
+  interface: { file: 'interface.ts', quick: ['1000', '5'] },
 }
 
 const chosen = values.only?.split(',') ?? Object.keys(BENCHES)

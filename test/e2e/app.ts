@@ -23,6 +23,14 @@ if (NO_CHROMIUM) {
   console.error('browser tests are skipped: there is no Chromium on the PATH (Debian: apt-get install chromium)')
 }
 
+export interface ProgramOptions {
+  /** A folder that outlives the program; a temporary one when left out. */
+  readonly data?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** A command that runs it, such as `taskset -c 0`. */
+  readonly under?: readonly string[]
+}
+
 /** A program that serves a data folder, without a browser. */
 export class Program {
   readonly #child: ChildProcess
@@ -37,10 +45,11 @@ export class Program {
     this.#temporary = temporary
   }
 
-  static async start(options: { data?: string; env?: Record<string, string> } = {}): Promise<Program> {
+  static async start(options: ProgramOptions = {}): Promise<Program> {
     const data = options.data ?? (await mkdtemp(join(tmpdir(), 'adyton-e2e-')))
     const args = [join(ROOT, 'core/cli/start.ts'), '--browser', '--no-open', '--data', data]
-    const child = spawn(process.execPath, args, {
+    const [command, ...rest] = [...(options.under ?? []), process.execPath, ...args]
+    const child = spawn(command, rest, {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, ...options.env },
     })
@@ -62,11 +71,7 @@ export class Program {
   }
 }
 
-export interface AppOptions extends BrowserContextOptions {
-  /** A folder that outlives the app; a temporary one when left out. */
-  readonly data?: string
-  readonly env?: Record<string, string>
-}
+export type AppOptions = BrowserContextOptions & ProgramOptions
 
 export class App {
   readonly program: Program
@@ -82,10 +87,11 @@ export class App {
     this.#watch(page)
   }
 
-  static async open({ data, env, ...context }: AppOptions = {}): Promise<App> {
+  static async open({ data, env, under, ...context }: AppOptions = {}): Promise<App> {
     const program = await Program.start({
       ...(data === undefined ? {} : { data }),
       ...(env === undefined ? {} : { env }),
+      ...(under === undefined ? {} : { under }),
     })
     try {
       const browser = await chromium.launch({
@@ -117,6 +123,27 @@ export class App {
     await page.goto(new URL('/', this.program.url).href)
     await page.getByRole('main').waitFor()
     return page
+  }
+
+  /** Sends the host a request of its contract, as another window would, and gives the result. */
+  async ask(request: object): Promise<unknown> {
+    return await this.page.evaluate(
+      (asked) =>
+        new Promise<unknown>((resolve, reject) => {
+          const key = localStorage.getItem('adyton.key') ?? ''
+          const socket = new WebSocket(`ws://${location.host}/socket`, ['adyton', key])
+          socket.onopen = () => socket.send(JSON.stringify({ ...asked, id: 1 }))
+          socket.onclose = () => reject(new Error('the socket was closed'))
+          socket.onmessage = ({ data }) => {
+            const reply = JSON.parse(data as string) as { id?: number; type: string; result?: unknown; error?: Error }
+            if (reply.id !== 1 || (reply.type !== 'done' && reply.type !== 'failed')) return
+            if (reply.type === 'done') resolve(reply.result)
+            else reject(new Error(reply.error?.message))
+            socket.close()
+          }
+        }),
+      request,
+    )
   }
 
   /** Goes to a screen by its address behind '#'. */
