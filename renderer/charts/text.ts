@@ -17,5 +17,7 @@ export const text = strings({
     rows: 'Layers',
     row: (label: string, column: string, amounts: string) => `${label}, ${column}: ${amounts}`,
     nothing: 'nothing',
+    asTable: 'As a table',
+    none: '–',
   },
 })

@@ -55,7 +55,7 @@ export function layoutGraph(ids: readonly string[], edges: readonly GraphEdge[],
     return [{ from, to, path: edgePath(a, b, (rank.get(to) ?? 0) - (rank.get(from) ?? 0), size) }]
   })
   // Edges that pass layers swing out on the right.
-  return { nodes, edges: drawn, width: columns * stepX + 2 * size.gapX, height: ranks * stepY + size.gapY }
+  return { nodes, edges: drawn, width: columns * stepX + size.gapX, height: ranks * stepY + size.gapY }
 }
 
 /** The length of the longest way from a source; sources lie just above what reads them. */

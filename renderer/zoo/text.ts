@@ -8,6 +8,7 @@ const measures: Readonly<Record<string, string>> = {
   params: 'Parameters',
   accuracy: 'Accuracy',
   parameters: 'Parameters',
+  dataset: 'Data set',
 }
 
 export const text = strings({
@@ -17,6 +18,7 @@ export const text = strings({
     any: 'Any',
     models: (n: number) => count(n, 'model', 'models'),
     found: (n: number) => `${count(n, 'model fits', 'models fit')} the search`,
+    badSearch: 'The search has a mistake',
     announced: (n: string) => `${n} models`,
     parts: 'Parts of the zoo',
     tabs: { models: 'Models', duplicates: 'Duplicates', trash: 'Trash' },
@@ -98,6 +100,7 @@ export const text = strings({
     trashChosen: 'Put the chosen models into the trash',
     tags: 'Tags…',
     export: 'Export…',
+    exportNow: 'Export',
     toTrash: 'To trash',
     trashOne: (name: string) => `Put ${name} into the trash`,
     trashed: (what: string) => `${what} put into the trash`,
