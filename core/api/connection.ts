@@ -9,13 +9,16 @@ import { toPartyError } from './party/serve-commands.ts'
 /** A window that asks for more at once is broken or hostile. */
 const MAX_CALLS = 64
 
+/** What a conversation needs of the host. */
+type Answering = Pick<Host, 'queue' | 'call'>
+
 export class Connection {
-  readonly #host: Host
+  readonly #host: Answering
   readonly #send: (reply: Reply) => void
   readonly #calls = new Map<number, Call>()
   readonly #unlisten: () => void
 
-  constructor(host: Host, send: (reply: Reply) => void) {
+  constructor(host: Answering, send: (reply: Reply) => void) {
     this.#host = host
     this.#send = send
     this.#unlisten = host.queue.listen((event) => send(jobReply(event)))
@@ -45,7 +48,8 @@ export class Connection {
       return
     }
     try {
-      this.#send({ type: 'done', id, result: await this.#run(request) })
+      // JSON has no undefined: the key would be missing.
+      this.#send({ type: 'done', id, result: (await this.#run(request)) ?? null })
     } catch (error) {
       this.#send({ type: 'failed', id, error: toPartyError(error) })
     }

@@ -3,6 +3,7 @@
  * is reachable in one and missing in another.
  */
 import { about, licenceText } from './operations/about.ts'
+import { architectures } from './operations/architectures.ts'
 import { benchmarks } from './operations/benchmarks.ts'
 import { browse } from './operations/browse.ts'
 import { budgetCosts } from './operations/budget-costs.ts'
@@ -33,6 +34,7 @@ import { zooCompare, zooEdit, zooHistory, zooLineage, zooList, zooShow, zooTag }
 export const operations = {
   infer,
   describe,
+  architectures,
   modelLayers,
   modelMask,
   models,

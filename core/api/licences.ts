@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import * as v from 'valibot'
 
 export interface Licence {
   readonly name: string
@@ -20,9 +21,17 @@ interface Manifest {
   readonly optionalDependencies?: Readonly<Record<string, string>>
 }
 
+/** What the build of the windows has bundled, by core/setup/bundled-licences.mjs. */
+const BundledSchema = v.array(
+  v.object({ name: v.string(), version: v.string(), licence: v.nullable(v.string()), files: v.array(v.string()) }),
+)
+
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
-/** The package itself and all that it needs at run time, directly or not, each version once; by name. */
+/**
+ * The package itself, all that it needs at run time, directly or not, and what its windows were built from; each version
+ * once, by name.
+ */
 export async function licences(root: string = ROOT): Promise<Licence[]> {
   const found = new Map<string, Licence>()
   const visit = async (folder: string): Promise<void> => {
@@ -43,8 +52,16 @@ export async function licences(root: string = ROOT): Promise<Licence[]> {
     }
   }
   await visit(root.replace(/[/\\]$/, ''))
-  const versions = new Map([...found.values()].map((one) => [`${one.name} ${one.version}`, one]))
+  const all = [...(await bundled(join(root, 'build', 'renderer'))), ...found.values()]
+  const versions = new Map(all.map((one) => [`${one.name} ${one.version}`, one]))
   return [...versions].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one)
+}
+
+/** Nothing where the windows have not been built. */
+async function bundled(folder: string): Promise<Licence[]> {
+  const text = await readFile(join(folder, 'licences', 'packages.json'), 'utf8').catch(() => '[]')
+  const packages = v.parse(BundledSchema, JSON.parse(text))
+  return packages.map((one) => ({ ...one, files: one.files.map((file) => join(folder, file)) }))
 }
 
 async function readManifest(folder: string): Promise<Manifest | undefined> {

@@ -3,6 +3,7 @@ import { availableParallelism, cpus } from 'node:os'
 import { addInference } from '../zoo/inferences.ts'
 import { importModel, type ImportOptions } from '../zoo/import.ts'
 import { addMeasurements, type NewMeasurement } from '../zoo/measurements.ts'
+import { changeTags } from '../zoo/tags.ts'
 import { withZoo } from '../zoo/zoo.ts'
 import { dataFolder } from './data-folder.ts'
 import type { OperationContext } from './operation.ts'
@@ -56,15 +57,21 @@ export interface Kept {
   readonly by: 'train' | 'linearize'
   /** The model that it was made of: 'zoo:ID', or a name; for a training its architecture and data. */
   readonly of: string
+  /** Checked already; see checkTag. */
+  readonly tags?: readonly string[]
 }
 
 /** Brings a model that was made here into the catalog, with where it comes from; returns its id. */
-export async function keep({ folder, data, by, of }: Kept): Promise<string> {
+export async function keep({ folder, data, by, of, tags = [] }: Kept): Promise<string> {
   const relation = by === 'train' ? 'trained-from' : 'linearised-from'
   const parent = catalogId(of)
   const options: ImportOptions =
     parent === undefined
       ? { made: { by, of: { relation, source: of, recipe: null } } }
       : { made: { by }, parent: { id: parent, relation } }
-  return await withZoo(dataFolder(data), async (zoo) => (await importModel(zoo, folder, options)).id)
+  return await withZoo(dataFolder(data), async (zoo) => {
+    const { id } = await importModel(zoo, folder, options)
+    if (tags.length > 0) changeTags(zoo, id, tags, [])
+    return id
+  })
 }

@@ -5,6 +5,7 @@ import * as v from 'valibot'
 import { AdytonError } from '../errors/errors.ts'
 import { changeSettings, readSettings, SettingsSchema, type Settings, type SettingsChange } from './data/settings.ts'
 import { writeText } from './curation/setting.ts'
+import { alone } from './lock.ts'
 
 type Notice = (line: string) => void
 
@@ -41,23 +42,30 @@ async function readFrom(data: string, onNotice: Notice): Promise<unknown> {
 
 let last: Promise<unknown> = Promise.resolve()
 
-/** Changes the file. Changes of this process wait for one another. */
+/** Changes the file. Changes wait for one another, those of other processes too. */
 export async function saveSettings(data: string, change: SettingsChange, onNotice: Notice): Promise<Settings> {
-  const next = last.then(async () => {
-    const settings = changeSettings(await loadSettings(data, onNotice), change)
-    const checked = v.safeParse(SettingsSchema, settings)
-    if (!checked.success) throw new AdytonError('usage', `settings: ${checked.issues[0].message}`)
-    try {
-      await mkdir(data, { recursive: true })
-      await writeText(fileIn(data), `${JSON.stringify(settings, undefined, 2)}\n`)
-    } catch (cause) {
-      throw new AdytonError('store-failed', `${fileIn(data)}: the settings cannot be written`, {
-        advice: 'Check that the data folder can be written and that the disk has room.',
-        cause,
-      })
-    }
-    return settings
-  })
+  const next = last.then(() => writing(data, () => alone(`${fileIn(data)}.lock`, () => apply(data, change, onNotice))))
   last = next.catch(() => undefined)
   return await next
+}
+
+async function apply(data: string, change: SettingsChange, onNotice: Notice): Promise<Settings> {
+  const settings = changeSettings(await loadSettings(data, onNotice), change)
+  const checked = v.safeParse(SettingsSchema, settings)
+  if (!checked.success) throw new AdytonError('usage', `settings: ${checked.issues[0].message}`)
+  await writeText(fileIn(data), `${JSON.stringify(settings, undefined, 2)}\n`)
+  return settings
+}
+
+async function writing<T>(data: string, write: () => Promise<T>): Promise<T> {
+  try {
+    await mkdir(data, { recursive: true })
+    return await write()
+  } catch (cause) {
+    if (cause instanceof AdytonError) throw cause
+    throw new AdytonError('store-failed', `${fileIn(data)}: the settings cannot be written`, {
+      advice: 'Check that the data folder can be written and that the disk has room.',
+      cause,
+    })
+  }
 }

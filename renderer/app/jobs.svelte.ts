@@ -1,6 +1,7 @@
 /** The host's jobs as this window knows them. */
 import { SvelteMap } from 'svelte/reactivity'
 import type { WindowJob } from '../../core/api/data/contract.ts'
+import type { HostingCommand } from '../../core/api/data/hosting.ts'
 import type { HostClient, Input, OperationName } from './host.svelte.ts'
 
 const LINES = 200
@@ -74,6 +75,11 @@ export class Jobs {
 
   async remove(job: string): Promise<void> {
     await this.#host.ask({ type: 'jobs.remove', job })
+  }
+
+  /** Hands a running job a command of its operation, such as those of core/api/data/hosting.ts. */
+  async tell(job: string, command: HostingCommand): Promise<void> {
+    await this.#host.ask({ type: 'jobs.tell', job, command })
   }
 
   /** Hears of jobs that end while this window looks on. */

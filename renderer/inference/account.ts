@@ -37,7 +37,7 @@ const PredictionSchema = v.object({
   /** The most probable classes; null when only the label was revealed. */
   top: v.optional(v.nullable(v.array(v.object({ label: n, private: n, clear: n }))), null),
 })
-export type Prediction = v.InferOutput<typeof PredictionSchema>
+export type Prediction = v.InferOutput<typeof PredictionSchema> & { readonly index: number }
 
 const AccountSchema = v.object({
   model: v.optional(
@@ -76,16 +76,23 @@ const AccountSchema = v.object({
   kernels: v.optional(v.string()),
   threads: v.optional(v.object({ client: n, server: n })),
   machine: v.optional(v.string()),
+  /** Of a server on another machine, as is the link. */
+  server: v.optional(v.object({ name: v.nullable(v.string()), address: v.string() })),
+  link: v.optional(v.object({ rttMs: n, up: v.nullable(n), down: v.nullable(n) })),
   predictions: v.optional(v.array(PredictionSchema), []),
 })
-export type Account = v.InferOutput<typeof AccountSchema>
+export type Account = Omit<v.InferOutput<typeof AccountSchema>, 'predictions'> & {
+  readonly predictions: readonly Prediction[]
+}
 type Layer = Account['layers'][number]
 type Directions = v.InferOutput<typeof direction>
 
 /** Undefined for what another version has stored. */
 export function readAccount(stored: unknown): Account | undefined {
   const read = v.safeParse(AccountSchema, stored)
-  return read.success ? read.output : undefined
+  if (!read.success) return undefined
+  const { predictions } = read.output
+  return { ...read.output, predictions: predictions.map((one, i) => ({ ...one, index: one.index ?? i })) }
 }
 
 export const PHASES = ['offline', 'online'] as const

@@ -49,7 +49,8 @@ export function compareFigures(a: Account, b: Account): ComparedFigure[] {
     const shown = (n: number | null): string => (n === null ? text.unknown : format(n))
     const base = { name, first: shown(first), second: shown(second) }
     if (first === null || second === null) return [{ ...base, difference: '', verdict: null }]
-    const difference = points ? text.points(signed((second - first) * 100)) : change(first, second)
+    const difference =
+      first === second ? text.same : points ? text.points(signed((second - first) * 100)) : change(first, second)
     const less = second < first === (good === 'less')
     return [{ ...base, difference, verdict: good === null || first === second ? null : less ? 'better' : 'worse' }]
   })

@@ -1,9 +1,10 @@
 /** The inference that is being put together: network, pictures, options. It stays while other screens are looked at. */
+import type { ConnectInput } from '../../core/api/operations/connect.ts'
 import type { InferInput } from '../../core/api/operations/infer.ts'
-import { jobs, platform, settings } from '../app/app.svelte.ts'
+import { host, jobs, platform, settings } from '../app/app.svelte.ts'
 import { Drawing } from './drawing.svelte.ts'
 import { networks } from './networks.svelte.ts'
-import { keepPictures, smallCopy } from './pictures.ts'
+import { keepPictures, MOST_KEPT, smallCopy } from './pictures.ts'
 import { text } from './text.ts'
 
 export const SOURCES = ['draw', 'file', 'dataset'] as const
@@ -17,6 +18,7 @@ export interface GivenFile {
 }
 
 export const MOST_FILES = 100
+const LONGEST_TITLE = 200
 /** The one that a first run uses: few ReLUs, so that it is quick. */
 export const FIRST_MODEL = 'digits-1k'
 const FIRST_STEP = 'relu1'
@@ -55,7 +57,7 @@ export class Draft {
 
   /** Starts it and returns the job's id. */
   async start(): Promise<string> {
-    const picture = await this.#pictures()
+    const picture = await this.pictures()
     if (this.source === 'dataset') rememberFolder(this.folder.trim())
     const input: InferInput = {
       source: { model: this.model },
@@ -68,6 +70,21 @@ export class Draft {
     }
     const name = networks.find(this.model)?.name ?? this.model
     const job = await jobs.submit('infer', input, `${picture.title}, ${name}`)
+    keepPictures(job.id, picture.small)
+    return job.id
+  }
+
+  /** Starts it against the server of another machine and returns the job's id. */
+  async startAt(server: Partial<ConnectInput>, title: (picture: string) => string): Promise<string> {
+    const picture = await this.pictures()
+    if (this.source === 'dataset') rememberFolder(this.folder.trim())
+    const threads = this.threads ?? settings.current.threads.client
+    const input: Partial<ConnectInput> = {
+      ...server,
+      ...picture.input,
+      ...(threads === null ? {} : { threads }),
+    }
+    const job = await jobs.submit('connect', input, title(picture.title).slice(0, LONGEST_TITLE))
     keepPictures(job.id, picture.small)
     return job.id
   }
@@ -89,11 +106,16 @@ export class Draft {
     return this.model === FIRST_MODEL ? { step: FIRST_STEP } : {}
   }
 
-  async #pictures(): Promise<{ title: string; small: readonly string[]; input: Partial<InferInput> }> {
+  /** Uploads what was chosen: input of infer and of connect, a title, and small copies. */
+  async pictures(): Promise<{
+    title: string
+    small: readonly string[]
+    input: Pick<InferInput, 'pictures' | 'dataset'>
+  }> {
     if (this.source === 'draw') {
       const content = await this.drawing.picture()
       const [picture, small] = await Promise.all([platform.putFile('drawing.png', content), smallCopy(content)])
-      return { title: text.drawnTitle, small: small === null ? [] : [small], input: { picture } }
+      return { title: text.drawnTitle, small: small === null ? [] : [small], input: { pictures: [picture] } }
     }
     if (this.source === 'file') {
       const pictures: string[] = []
@@ -106,7 +128,14 @@ export class Draft {
     const { split, from, count } = this
     if (from === null || count === null) throw new Error('an incomplete draft was started')
     const title = text.datasetTitle(count, folder.split(/[\\/]/).findLast((part) => part !== '') ?? folder)
-    return { title, small: [], input: { dataset: { folder, split, from, count } } }
+    const asked = { folder, split, from, count: Math.min(count, MOST_KEPT) }
+    // What cannot be shown may still be run; what cannot be run says so itself.
+    const images = await host.call('datasetImages', asked).then(
+      (found) => found.images,
+      () => [],
+    )
+    const small = images.map(({ picture }) => picture)
+    return { title, small, input: { dataset: { folder, split, from, count } } }
   }
 }
 

@@ -21,6 +21,8 @@ class Networks {
   zoo = $state.raw<readonly Network[]>([])
   /** Models of the zoo that fulfil the search, on all its pages. */
   total = $state(0)
+  /** Models of the zoo in all. */
+  size = $state(0)
   loaded = $state(false)
   error = $state.raw<unknown>()
   /** Whatever was asked for by its id. */
@@ -41,6 +43,7 @@ class Networks {
       this.bundled = bundled
       this.zoo = zoo.models.map((model) => ({ ...model, id: `${ZOO}${model.id}` }))
       this.total = zoo.total
+      if (query === '') this.size = zoo.total
       this.loaded = true
     } catch (error) {
       this.error = error

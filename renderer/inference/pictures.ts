@@ -6,7 +6,8 @@ const KEY = 'adyton.pictures'
 /** Side of a copy, px. */
 const SIDE = 96
 const RUNS = 20
-const PICTURES = 24
+/** Of one run. */
+export const MOST_KEPT = 24
 
 type Kept = Readonly<Record<string, readonly string[]>>
 
@@ -25,7 +26,7 @@ export function keptPictures(job: string): readonly string[] {
 
 export function keepPictures(job: string, pictures: readonly string[]): void {
   const others = Object.entries(read()).filter(([id]) => id !== job)
-  const kept = Object.fromEntries([...others.slice(1 - RUNS), [job, pictures.slice(0, PICTURES)]])
+  const kept = Object.fromEntries([...others.slice(1 - RUNS), [job, pictures.slice(0, MOST_KEPT)]])
   try {
     sessionStorage.setItem(KEY, JSON.stringify(kept))
   } catch {

@@ -178,6 +178,8 @@ export const text = strings({
     time: 'Time',
     parties: 'Each party',
     timeNote: 'What you waited for, by what either party was doing. Layers add up to the total.',
+    ownTimeNote:
+      'What you waited for: your own work by layer, and waiting, which is the server’s work and the network.',
     bytesNote: 'Framed bytes in both directions, of one inference. Exact, and the same for every picture.',
     partiesNote: 'Each party’s own clock; its waiting includes the other’s work.',
     perImage: (images: number) => ` Means over ${images} images.`,
@@ -202,6 +204,9 @@ export const text = strings({
     setup: 'Set-up',
     facts: 'More figures',
     factsOf: {
+      server: 'Server',
+      rtt: 'Latency, there and back',
+      throughput: 'Throughput (to the server, from it)',
       lsb: 'Largest rounding difference, last bits',
       threads: 'Threads (you, server)',
       memory: 'Peak memory (you, server)',

@@ -2,6 +2,7 @@
  * What a private inference costs at any ReLU budget, for a slider: figures at some budgets, and straight lines between
  * them. Plain data and pure functions.
  */
+import { phaseTime, type NetworkLink } from './link.ts'
 
 /** Framed bytes in both directions, and estimated seconds on the kind of machine that estimate.ts was fitted to. */
 export interface BudgetCosts {
@@ -19,6 +20,8 @@ export interface BudgetPoint extends BudgetCosts {
 export interface BudgetModel {
   /** ReLUs that the network has now: the slider's right end. */
   readonly relus: number
+  /** Turns of each phase with all ReLUs, as phaseTime counts them; a layer that loses its last one saves a turn. */
+  readonly rounds: { readonly offline: number; readonly online: number }
   /**
    * By rising ReLUs, up to `relus`; the lowest is the first that can be lowered. At `relus` bytes are exact. Below, they
    * are exact for a network with its weights and ReLUs kept evenly over all layers; one that was trained differs by a few
@@ -44,6 +47,30 @@ export function costsAt({ points }: BudgetModel, budget: number): BudgetCosts {
     onlineBytes: bytes('onlineBytes'),
     offlineSeconds: between(low.offlineSeconds, high.offlineSeconds),
     onlineSeconds: between(low.onlineSeconds, high.onlineSeconds),
+  }
+}
+
+/** Seconds of one inference at a budget over a link. */
+export function timesAt(
+  model: BudgetModel,
+  budget: number,
+  link: NetworkLink,
+): { readonly offline: number; readonly online: number } {
+  const { offlineBytes, onlineBytes, offlineSeconds, onlineSeconds } = costsAt(model, budget)
+  const phase = (name: 'offline' | 'online', seconds: number, bytes: BudgetCosts['offlineBytes']): number =>
+    phaseTime(
+      name,
+      {
+        workMs: 1000 * seconds,
+        bytesUp: bytes.clientToServer,
+        bytesDown: bytes.serverToClient,
+        rounds: model.rounds[name],
+      },
+      link,
+    )
+  return {
+    offline: phase('offline', offlineSeconds, offlineBytes),
+    online: phase('online', onlineSeconds, onlineBytes),
   }
 }
 

@@ -4,6 +4,15 @@ import * as v from 'valibot'
 const fingerprint = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
 const count = v.pipe(v.number(), v.integer(), v.minValue(0))
 
+/** What people are told where a server is started (docs/threat-model.md). */
+export const DISCLOSURE = [
+  'Security holds against parties that follow the protocol and are curious.',
+  'A client that deviates can extract the weights, and a server that deviates can read the image, undetected.',
+  'Answers tell something about the model in any case.',
+  'Clients learn the architecture, which positions are linearised, and the number widths.',
+  'Serve only clients you trust.',
+] as const
+
 export const PEER_ROLES = ['client', 'server'] as const
 /** What the peer is to this installation. */
 export type PeerRole = (typeof PEER_ROLES)[number]

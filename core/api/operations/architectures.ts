@@ -23,7 +23,7 @@ export type ArchitecturesInput = v.InferOutput<typeof input>
 
 export const architectures: Operation<ArchitecturesInput, ArchitectureRow[]> = {
   name: 'architectures',
-  summary: 'Lists the named networks with their counts, the smallest first; those that such images are too small for are left out.',
+  summary: 'Lists the named networks that fit images of a shape, with their counts, the smallest first.',
   input,
   run: ({ classes, shape }) => {
     const rows = ARCHITECTURES.flatMap((name): ArchitectureRow[] => {
@@ -32,7 +32,8 @@ export const architectures: Operation<ArchitecturesInput, ArchitectureRow[]> = {
         const { relus, macs, params } = countNetwork(graph)
         return [{ name, relus, macs, params }]
       } catch (error) {
-        if (error instanceof AdytonError || error instanceof RangeError) return []
+        // The images are too small for its pooling.
+        if (error instanceof AdytonError) return []
         throw error
       }
     })

@@ -10,6 +10,7 @@ import { calibrateNetwork } from '../../network/lower/lower.ts'
 import type { Calibration } from '../../network/lower/calibrate.ts'
 import type { Plan } from '../../network/plan.ts'
 import { derive } from '../../ring/prg.ts'
+import { rounds } from '../inference/steps.ts'
 import { planSummary } from '../plan-summary.ts'
 import { loadNetwork, lowerNetwork, noiseImages, sourceSchema, type LoadedNetwork } from '../source.ts'
 
@@ -47,13 +48,16 @@ export const budgetCosts: Operation<BudgetCostsInput, BudgetModel> = {
     const ends = [0, Math.max(relus - 1, 0), relus]
     const all = [...new Set([...ends, ...wanted])].sort((a, b) => a - b)
     const points: BudgetPoint[] = []
+    let turns: BudgetModel['rounds'] = { offline: 0, online: 0 }
     for (const [i, budget] of all.entries()) {
       if (signal.aborted) throw new AdytonError('cancelled', 'the prediction was stopped')
       onProgress({ text: `${budget} ReLUs`, fraction: i / all.length })
-      const costs = costsOf(budget === relus ? network : withBudget(network, budget), budget, reveal)
-      if (costs !== undefined) points.push(costs)
+      const plan = planOf(budget === relus ? network : withBudget(network, budget), reveal)
+      if (plan === undefined) continue
+      points.push(costsOf(plan, budget))
+      turns = rounds(plan)
     }
-    return { relus, points }
+    return { relus, rounds: turns, points }
   },
 }
 
@@ -85,14 +89,16 @@ function calibrationOf(masked: LoadedNetwork): Calibration | null {
 }
 
 /** Undefined for a network that cannot be lowered: values grow too large where nearly all ReLUs are gone. */
-function costsOf(network: LoadedNetwork, relus: number, reveal: 'logits' | 'label'): BudgetPoint | undefined {
-  let plan: Plan
+function planOf(network: LoadedNetwork, reveal: 'logits' | 'label'): Plan | undefined {
   try {
-    plan = lowerNetwork(network, { reveal }).plan
+    return lowerNetwork(network, { reveal }).plan
   } catch (error) {
     if (error instanceof AdytonError && error.code === 'model-overflow') return undefined
     throw error
   }
+}
+
+function costsOf(plan: Plan, relus: number): BudgetPoint {
   const { offline, online } = planSummary(plan).bytes
   const { offline: before, online: during } = estimate(plan)
   return {

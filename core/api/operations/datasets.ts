@@ -14,6 +14,8 @@ export interface DatasetRow {
   /** What dataset-fetch takes; null for one that is only found. */
   readonly id: OfficialDataset['id'] | null
   readonly title: string
+  /** What the cards of models that were trained on it begin with. */
+  readonly name: string
   /** What the other operations take; null when it is not on this machine. */
   readonly folder: string | null
   /** As found; of one that is not here, as published. */
@@ -39,13 +41,16 @@ export const datasetList: Operation<v.InferOutput<typeof listInput>, DatasetRow[
       const here = found.find((one) => isOf(one, set))
       const published = here === undefined ? { folder: null, classes, shape, images } : pick(here)
       const bytes = downloads.reduce((sum, file) => sum + file.bytes, 0)
-      return { id, title, ...published, bytes, urls: downloads.map(({ urls }) => urls[0]) }
+      return { id, title, name: title, ...published, bytes, urls: downloads.map(({ urls }) => urls[0]) }
     })
-    const { classes, shape, parts } = await generatedDataset()
+    const { name, classes, shape, parts } = await generatedDataset()
     const images = { train: parts.train.count, test: parts.test.count }
-    const own: DatasetRow[] = [{ folder: 'generated', title: 'Generated pictures', classes, shape, images }, ...found]
+    const own = [{ folder: 'generated', title: 'Generated pictures', name, classes, shape, images }, ...found]
       .filter((one) => !official.some(({ folder }) => folder === one.folder))
-      .map((one) => ({ id: null, title: 'title' in one ? one.title : one.name, ...pick(one), bytes: null, urls: [] }))
+      .map((one): DatasetRow => {
+        const { name } = one
+        return { id: null, title: 'title' in one ? one.title : name, name, ...pick(one), bytes: null, urls: [] }
+      })
     return [...official, ...own]
   },
 }

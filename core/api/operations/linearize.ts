@@ -10,12 +10,14 @@ import type { Graph } from '../../network/graph.ts'
 import { layerReport, layerReportSvg } from '../../linearize/reports/reports.ts'
 import { recipeData, runRecipe, type RecipeResult } from '../../linearize/recipe/run.ts'
 import { parseRecipe, RECIPE_VERSION, type Recipe } from '../../linearize/recipe/schema.ts'
+import { checkTag } from '../../zoo/tags.ts'
 import { TrainingTracker } from '../curation/tracker.ts'
 import type { PlannedPart, TrainingPoint } from '../data/training.ts'
 import { calibrateOn, datasetCard, jobStorage, openSetting, writeText } from '../curation/setting.ts'
 import type { Operation } from '../operation.ts'
 import { keep } from '../recording.ts'
 import { loadNetwork } from '../source.ts'
+import { tagsEntry } from './zoo-input.ts'
 
 const whole = (min: number, max: number) => v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max))
 
@@ -40,6 +42,8 @@ export const linearizeInput = v.strictObject({
   name: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(100))),
   /** Bring the result into the catalog. */
   keep: v.optional(v.boolean(), false),
+  /** In the catalog. */
+  tags: tagsEntry,
   /** Folder of the catalog; see dataFolder. */
   data: v.exactOptional(v.string()),
 })
@@ -116,6 +120,8 @@ export const linearize: Operation<LinearizeInput, LinearizeOutcome> = {
   input: linearizeInput,
   async run(input, context) {
     const started = performance.now()
+    // Known before hours of training.
+    const tags = input.tags.map(checkTag)
     const given = input.recipe === undefined ? undefined : withBudget(parseRecipe(input.recipe), input.budget)
     const network = await loadNetwork({ model: input.model }, input.data)
     const relus = countKept(network.graph, masksOf({ graph: network.graph, tensors: network.tensors }))
@@ -167,7 +173,7 @@ export const linearize: Operation<LinearizeInput, LinearizeOutcome> = {
       await writeText(join(input.out, 'recipe.json'), `${JSON.stringify(recipe, undefined, 2)}\n`)
       const layers = layerReport(result.graph, result.masks)
       await writeText(join(input.out, 'relus.svg'), layerReportSvg(layers))
-      const kept = { folder: input.out, data: input.data, by: 'linearize', of: input.model } as const
+      const kept = { folder: input.out, data: input.data, by: 'linearize', of: input.model, tags } as const
       return {
         model: input.out,
         id: input.keep ? await keep(kept) : null,

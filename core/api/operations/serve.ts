@@ -12,7 +12,7 @@ import { MAX_MODELS } from '../../protocol/hello.ts'
 import { serveClient } from '../../protocol/server/session.ts'
 import { storedSecret } from '../../protocol/store/secret.ts'
 import { PackageStore } from '../../protocol/store/store.ts'
-import { HostingCommandSchema } from '../data/hosting.ts'
+import { DISCLOSURE, HostingCommandSchema } from '../data/hosting.ts'
 import { dataFolder } from '../data-folder.ts'
 import { reachable } from '../hosting/addresses.ts'
 import { HostingBoard } from '../hosting/board.ts'
@@ -57,13 +57,6 @@ export interface ServeResult {
   readonly prepared: number
   readonly inferences: number
 }
-
-/** What people are told where a server is started (docs/threat-model.md). */
-export const DISCLOSURE = [
-  'Security holds against parties that follow the protocol and are curious. A client that deviates can extract the',
-  'weights, and a server that deviates can read the image, undetected. Answers tell something about the model in any case.',
-  'Clients learn the architecture, which positions are linearised, and the number widths. Serve only clients you trust.',
-] as const
 
 export const serve: Operation<ServeInput, ServeResult> = {
   name: 'serve',

@@ -6,11 +6,14 @@ import { writeModel } from '../../formats/model-directory.ts'
 import { pretrainPhase, runPhase } from '../../linearize/phase.ts'
 import { countNetwork } from '../../network/counts.ts'
 import { TrainableModel } from '../../training/model/model.ts'
+import type { ScheduleSpec } from '../../training/trainer/schedule.ts'
+import { checkTag } from '../../zoo/tags.ts'
 import { TrainingTracker } from '../curation/tracker.ts'
 import type { PlannedPart, TrainingPoint } from '../data/training.ts'
 import { calibrateOn, checkFits, datasetCard, jobStorage, openSetting } from '../curation/setting.ts'
 import type { Operation } from '../operation.ts'
 import { keep } from '../recording.ts'
+import { tagsEntry } from './zoo-input.ts'
 
 const whole = (min: number, max: number) => v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max))
 
@@ -22,12 +25,16 @@ export const trainInput = v.strictObject({
   out: v.pipe(v.string(), v.minLength(1)),
   epochs: v.optional(whole(1, 10_000), 30),
   batch: v.optional(whole(1, 65_536), 128),
-  /** Highest learning rate: warmed up over one epoch, then half a cosine to zero. */
+  /** Highest learning rate, warmed up over one epoch. */
   rate: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(10)), 0.1),
+  /** What the rate does then: half a cosine to zero, a tenth from half and three quarters of the epochs on, or nothing. */
+  schedule: v.optional(v.picklist(['cosine', 'step', 'constant']), 'cosine'),
   seed: v.optional(whole(0, 2 ** 32 - 1), 1),
   name: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(100))),
   /** Bring the result into the catalog. */
   keep: v.optional(v.boolean(), false),
+  /** In the catalog. */
+  tags: tagsEntry,
   /** Folder of the catalog; see dataFolder. */
   data: v.exactOptional(v.string()),
 })
@@ -53,12 +60,25 @@ export interface TrainOutcome {
   readonly plan: readonly PlannedPart[]
 }
 
+const SCHEDULES: Readonly<Record<TrainInput['schedule'], string>> = {
+  cosine: 'half a cosine',
+  step: 'a tenth of it from half and a hundredth from three quarters of the epochs on',
+  constant: 'no change',
+}
+
+function scheduleOf({ schedule, rate, epochs }: TrainInput): ScheduleSpec {
+  if (schedule !== 'step') return { kind: schedule, rate, warmup: 1 }
+  return { kind: 'step', rate, warmup: 1, milestones: [epochs / 2, (3 * epochs) / 4], factor: 0.1 }
+}
+
 export const train: Operation<TrainInput, TrainOutcome> = {
   name: 'train',
   summary: 'Trains a named architecture on a data set and writes a model folder; run it again to go on after a stop.',
   input: trainInput,
   async run(input, context) {
     const { dataset: path, batch, data } = input
+    // Known before hours of training.
+    const tags = input.tags.map(checkTag)
     const { engine, dataset, around, perEpoch } = await openSetting({ dataset: path, batch, data, context })
     try {
       const graph = architecture(input.arch, { classes: dataset.classes, inputShape: [...dataset.shape] })
@@ -68,7 +88,7 @@ export const train: Operation<TrainInput, TrainOutcome> = {
         epochs: input.epochs,
         loss: { kind: 'cross-entropy', smoothing: 0.05 },
         optimiser: { kind: 'sgd', momentum: 0.9, nesterov: true, decay: 0.0005 },
-        schedule: { kind: 'cosine', rate: input.rate, warmup: 1 },
+        schedule: scheduleOf(input),
       })
       const storage = await jobStorage(join(input.out, 'job'))
       const { relus, macs, params } = countNetwork(graph)
@@ -87,7 +107,7 @@ export const train: Operation<TrainInput, TrainOutcome> = {
       const timed = reports.filter(({ imagesPerSecond }) => imagesPerSecond > 0)
       const spent = timed.reduce((sum, { imagesPerSecond }) => sum + perEpoch / imagesPerSecond, 0)
       const seconds = timed.length === 0 ? 0 : (spent * reports.length) / timed.length
-      const command = `adyton train --arch ${input.arch} --epochs ${input.epochs} --batch ${input.batch} --rate ${input.rate} --seed ${input.seed}`
+      const command = `adyton train --arch ${input.arch} --epochs ${input.epochs} --batch ${input.batch} --rate ${input.rate} --schedule ${input.schedule} --seed ${input.seed}`
       await writeModel(input.out, {
         ...trained,
         calibration: await calibrateOn(dataset, trained.graph, trained.tensors),
@@ -101,14 +121,14 @@ export const train: Operation<TrainInput, TrainOutcome> = {
             images: dataset.parts.train.count,
             summary:
               `SGD with Nesterov momentum 0.9, weight decay 0.0005, label smoothing 0.05, batches of ${input.batch}, one epoch of ` +
-              `warm-up to a rate of ${input.rate}, then half a cosine; ${dataset.augmentation.flip ? 'mirror images and ' : ''}crops ` +
+              `warm-up to a rate of ${input.rate}, then ${SCHEDULES[input.schedule]}; ${dataset.augmentation.flip ? 'mirror images and ' : ''}crops ` +
               `after padding by ${dataset.augmentation.crop}. ${Math.round(seconds)} s on ${engine.description}. The accuracy is that of the ` +
               `last epoch on the ${measured.images} test images, which chose nothing. Command: ${command}`,
           },
         },
       })
       const of = `${input.arch} on ${dataset.name}`
-      const id = input.keep ? await keep({ folder: input.out, data: input.data, by: 'train', of }) : null
+      const id = input.keep ? await keep({ folder: input.out, data, by: 'train', of, tags }) : null
       return {
         model: input.out,
         id,

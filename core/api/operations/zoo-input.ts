@@ -12,3 +12,6 @@ export const idText = v.pipe(
   v.maxLength(64),
 )
 export const idEntry = { id: idText }
+
+/** Tags for a model that is being made. */
+export const tagsEntry = v.optional(v.pipe(v.array(v.string()), v.maxLength(100)), [])

@@ -2,9 +2,15 @@
  * Runs a program of ours, told by the first message, where it cannot be started as itself: collects what it prints, tells
  * how it ended, and waits to be killed.
  */
-import { pathToFileURL } from 'node:url'
+import { basename, extname } from 'node:path'
 import { parentLink } from './parent.ts'
 import type { ProgramEnd, ProgramStart } from './run-program.ts'
+
+/** By the names of their files. */
+const PROGRAMS: Readonly<Record<string, () => Promise<unknown>>> = {
+  probe: () => import('../../training/engine/probe.ts'),
+  check: () => import('../../training/engine/native/check.ts'),
+}
 
 const parent = parentLink()
 
@@ -23,7 +29,9 @@ async function run({ file, args }: ProgramStart): Promise<void> {
   process.argv = [process.argv[0], file, ...args]
   let ok = true
   try {
-    await import(pathToFileURL(file).href)
+    const name = basename(file, extname(file))
+    if (!Object.hasOwn(PROGRAMS, name)) throw new RangeError(`there is no program '${name}'`)
+    await PROGRAMS[name]()
   } catch (error) {
     ok = false
     output += error instanceof Error ? (error.stack ?? error.message) : String(error)

@@ -76,9 +76,17 @@ export class WorkerProcess {
   #heard(message: FromWorker): void {
     const running = this.#running.get(message.id)
     if (running === undefined) return
-    if (message.kind === 'progress') running.onProgress(message.progress)
-    else if (message.kind === 'notice') running.onNotice(message.line)
-    else {
+    if (message.kind === 'progress' || message.kind === 'notice') {
+      try {
+        if (message.kind === 'progress') running.onProgress(message.progress)
+        else running.onNotice(message.line)
+      } catch (error) {
+        // Who asked cannot be told; the others that this process works for can.
+        this.#running.delete(message.id)
+        this.#send({ do: 'stop', id: message.id })
+        running.reject(error instanceof Error ? error : new Error(String(error)))
+      }
+    } else {
       this.#running.delete(message.id)
       if (message.kind === 'done') running.resolve(message.result)
       else running.reject(fromPartyError(message.error))
