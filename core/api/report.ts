@@ -86,11 +86,11 @@ export function byteReport(runs: readonly LocalInference[]): Record<PhaseName, D
   return { offline: one('offline'), online: one('online') }
 }
 
-/** Framed bytes of one inference by kind. */
-export function kindByteReport(runs: readonly LocalInference[]): Record<PhaseName, KindBytes> {
+/** Framed bytes of one inference by kind, from the client's account of it; of one step when it is named. */
+export function kindByteReport(client: Record<PhaseName, LedgerData>, step?: string): Record<PhaseName, KindBytes> {
   return {
-    offline: kindBytes(runs[0].client.offline.entries, 'offline'),
-    online: kindBytes(runs[0].client.online.entries, 'online'),
+    offline: kindBytes(client.offline.entries, 'offline', step),
+    online: kindBytes(client.online.entries, 'online', step),
   }
 }
 
@@ -135,9 +135,6 @@ export function layerReports(plan: Plan, runs: readonly LocalInference[]): Layer
     time: { offline: time(joint.offline, report.id), online: time(joint.online, report.id) },
     bytes: { offline: bytesPerImage(report.bytes.offline), online: bytesPerImage(report.bytes.online) },
     // Every inference of a plan moves the same bytes.
-    kindBytes: {
-      offline: kindBytes(runs[0].client.offline.entries, 'offline', report.id),
-      online: kindBytes(runs[0].client.online.entries, 'online', report.id),
-    },
+    kindBytes: kindByteReport(runs[0].client, report.id),
   }))
 }

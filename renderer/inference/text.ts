@@ -144,6 +144,8 @@ export const text = strings({
     again: 'Run again',
     newRun: 'New inference',
     gone: 'There is no such inference',
+    recordText: 'From the catalog, which keeps the account and never pictures or answers.',
+    recordModel: 'All inferences of this network',
     goneText: 'It may have been removed from the list of jobs, or was made on another machine.',
     old: 'This result cannot be shown',
     oldText: 'It was stored by another version of the program.',

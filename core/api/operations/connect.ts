@@ -19,7 +19,7 @@ import { InferenceTracker } from '../inference/tracker.ts'
 import { noteServer, resolveTarget, targetEntries } from '../joining/target.ts'
 import type { Operation, OperationContext } from '../operation.ts'
 import { PeerStore } from '../peers.ts'
-import type { DirectionBytes } from '../report.ts'
+import { kindByteReport, type DirectionBytes, type KindBytes } from '../report.ts'
 import { SOFTWARE } from '../software.ts'
 
 const count = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max))
@@ -93,7 +93,10 @@ export interface ConnectResult {
     readonly offline: OwnPhase
     readonly online: OwnPhase
   }
-  readonly layers: ReturnType<typeof stepReports>
+  readonly layers: readonly (ReturnType<typeof stepReports>[number] & {
+    readonly kindBytes: Readonly<Record<'offline' | 'online', KindBytes>>
+  })[]
+  readonly kindBytes: Readonly<Record<'offline' | 'online', KindBytes>>
   readonly bytes: { readonly offline: DirectionBytes; readonly online: DirectionBytes }
   readonly link: MeasuredLink
   /** When it ended, ISO 8601. */
@@ -245,8 +248,11 @@ function report(
       offline: ownPhase(offline, 'offline'),
       online: ownPhase(online, 'online'),
     },
-    layers: stepReports(mergeLedgers([offline[0], online[0]]), undefined, [...new Set(plan.steps.map((s) => s.id))]),
+    layers: stepReports(mergeLedgers([offline[0], online[0]]), undefined, [
+      ...new Set(plan.steps.map((s) => s.id)),
+    ]).map((layer) => ({ ...layer, kindBytes: kindByteReport({ offline: offline[0], online: online[0] }, layer.id) })),
     bytes: { offline: direction(offline[0], 'offline'), online: direction(online[0], 'online') },
+    kindBytes: kindByteReport({ offline: offline[0], online: online[0] }),
     link,
     date: new Date().toISOString(),
   }

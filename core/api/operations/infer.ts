@@ -228,7 +228,7 @@ async function runInfer(input: InferInput, context: OperationContext): Promise<I
     },
     layers: layerReports(lowered.plan, results),
     bytes: byteReport(results),
-    kindBytes: kindByteReport(results),
+    kindBytes: kindByteReport(results[0].client),
     perRelu: summary.perRelu,
     memory,
     failure: summary.failure,
