@@ -65,12 +65,14 @@ export const IMPORT_TABLE: Readonly<Record<string, Row>> = {
   // Serves the windows' files and carries their messages to the host, for an ordinary browser.
   'core/bridge': { values: [...computing, 'core/zoo', 'core/jobs', 'core/api', 'core/api/data'], forbid: ['desktop'] },
   'core/cli': {
-    values: ['core/setup', ...computing, 'core/zoo', 'core/jobs', 'core/api', 'core/api/data', 'core/bridge'],
+    values: [...computing, 'core/zoo', 'core/jobs', 'core/api', 'core/api/data', 'core/bridge'],
     forbid: ['desktop'],
   },
   // Names that main process and preload script share.
   'electron/ipc': { values: [], forbid: ['node', 'svelte'] },
   'electron/preload': { values: ['electron/ipc'], types: ['core/api', 'core/api/data'], forbid: ['node', 'svelte'] },
+  // Makes the installed app; nothing of the app imports it.
+  'electron/packaging': { values: ['core/setup', 'core/api'], forbid: ['electron', 'svelte'] },
   electron: {
     values: [
       ...computing,
@@ -94,4 +96,8 @@ export const IMPORT_TABLE: Readonly<Record<string, Row>> = {
 export const ENTRY_POINTS: Readonly<Record<string, readonly string[]>> = {
   // Trains the bundled model and writes it as a model folder.
   'core/training/digits/main.ts': ['core/formats'],
+  // `npm start` stages the desktop app before it runs it.
+  'core/cli/start.ts': ['core/setup'],
+  // Builds the windows.
+  'renderer/vite.config.ts': ['core/setup'],
 }

@@ -162,7 +162,11 @@ function randomNetwork(source: Extract<Source, { arch: string }>): LoadedNetwork
 const CALIBRATION_SEED = derive(new TextEncoder().encode('calibration'), 'noise images', 32)
 
 /** Images of uniform noise in the preprocessed range. */
-export function noiseImages(network: Pick<LoadedNetwork, 'inputShape'>, count: number, seed: Uint8Array = freshSeed()): Float32Array[] {
+export function noiseImages(
+  network: Pick<LoadedNetwork, 'inputShape'>,
+  count: number,
+  seed: Uint8Array = freshSeed(),
+): Float32Array[] {
   const length = network.inputShape.reduce((a, b) => a * b, 1)
   const prg = prgFor(seed, 'noise images')
   return Array.from({ length: count }, () => Float32Array.from(prg.bytes(length), (byte) => (byte / 255) * 2 - 1))

@@ -26,9 +26,13 @@ export function addCurationCommands(program: Command, { run, integerArgument, ex
     .option('--epochs <n>', 'epochs', integerArgument, 30)
     .option('--batch <n>', 'images in a batch', integerArgument, 128)
     .option('--rate <x>', 'highest learning rate', positiveNumber, 0.1)
+    .addOption(
+      new Option('--schedule <name>', 'how it falls').choices(['cosine', 'step', 'constant']).default('cosine'),
+    )
     .option('--seed <n>', 'repeats the run', integerArgument, 1)
     .option('--name <text>', 'name on the card')
     .option('--keep', 'bring the result into the catalog')
+    .option('--tags <tag...>', 'tags that it gets there')
     .option('--data <folder>', 'folder of the catalog')
     .option('--json', 'print one JSON document')
     .addHelpText('after', example('train --arch resnet8-w20 --dataset generated --out my-model --epochs 5'))
@@ -64,6 +68,7 @@ export function addCurationCommands(program: Command, { run, integerArgument, ex
     .option('--recipe <file>', 'a recipe as JSON instead of a method')
     .option('--name <text>', 'name on the card')
     .option('--keep', 'bring the result into the catalog')
+    .option('--tags <tag...>', 'tags that it gets there')
     .option('--data <folder>', 'folder of the catalog')
     .option('--json', 'print one JSON document')
     .addHelpText(

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { Argument, type Command } from 'commander'
 import type { BudgetModel } from '../api/data/budget.ts'
 import { operations } from '../api/index.ts'
+import type { ArchitectureRow } from '../api/operations/architectures.ts'
 import type { BenchmarksResult } from '../api/operations/benchmarks.ts'
 import type { EngineMeasured, EngineReady, EnginesResult } from '../api/operations/engines.ts'
 import type { RecipeRow, RecipeVerdict } from '../api/operations/recipes.ts'
@@ -16,6 +17,12 @@ export function addWorkshopCommands(program: Command, runner: Runner): void {
   addEngines(program, runner)
   addRecipes(program, runner)
   const { run, integerArgument, example } = runner
+  program
+    .command('architectures')
+    .description(operations.architectures.summary)
+    .option('--classes <n>', 'classes', integerArgument, 10)
+    .option('--json', 'print one JSON document')
+    .action(({ json = false, ...flags }: Flags) => run(operations.architectures, flags, json, renderArchitectures))
   program
     .command('budgets')
     .description(operations.budgetCosts.summary)
@@ -121,6 +128,12 @@ function renderVerdict(verdict: RecipeVerdict): string {
   const place = verdict.line === null ? '' : ` (line ${verdict.line}, column ${verdict.column})`
   return [`${verdict.message}${place}`, ...(verdict.advice === null ? [] : [verdict.advice])].join('\n')
 }
+
+const renderArchitectures = (rows: readonly ArchitectureRow[]): string =>
+  table(
+    ['name', 'ReLUs', 'MACs', 'parameters'],
+    rows.map(({ name, relus, macs, params }) => [name, integer(relus), integer(macs), integer(params)]),
+  )
 
 function renderBudgets({ points }: BudgetModel): string {
   return table(

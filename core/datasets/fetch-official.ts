@@ -57,7 +57,7 @@ export async function fetchOfficial(
 
 /** {@link fetchOfficial} for a set that is described otherwise, such as one on another server. */
 export async function fetchDataset(
-  set: Pick<OfficialDataset, 'id' | 'downloads'>,
+  set: Pick<OfficialDataset, 'id' | 'title' | 'downloads'>,
   parent: string,
   options: FetchOptions = {},
 ): Promise<string> {

@@ -2,14 +2,15 @@
  * The pieces that a step's HE work is cut into, and how one thread does them. A piece is a few milliseconds to
  * some tens; what pieces have in common (shares, weights, transformed uploads) is in shared memory.
  */
-import type { Ciphertext } from 'node-seal/allows'
+import { loadKernels, referenceKernels, type KernelChoice } from '../kernels/index.ts'
+import type { HeKernels } from '../kernels/interface.ts'
 import { ring } from '../ring/ring.ts'
 import { fromWords } from '../ring/vector.ts'
 import { generateKeys, HeClient, type HeKeys } from './client.ts'
 import { resultElements } from './encoding.ts'
 import { layoutOf, type Layout, type Range } from './layout.ts'
 import { placeShare } from './mask.ts'
-import { HeContext, release } from './seal.ts'
+import { HeContext } from './seal.ts'
 import { HeServer } from './server.ts'
 import type { HeParameters, HeStep } from './types.ts'
 
@@ -52,7 +53,7 @@ export interface TransformJob {
 
 export interface AnswerJob extends WithStep {
   readonly kind: 'answer'
-  /** Names the batch of transformed uploads, so that a thread loads each of them once. */
+  /** Names the batch of transformed uploads; see TransformedUploads. */
   readonly batch: number
   readonly tiles: Range
   /** Transformed uploads of those tiles, shared memory. */
@@ -105,6 +106,10 @@ class Kept<T extends { delete(): void }> {
     return value
   }
 
+  values(): Iterable<T> {
+    return this.#held.values()
+  }
+
   clear(): void {
     for (const value of this.#held.values()) value.delete()
     this.#held.clear()
@@ -116,8 +121,12 @@ export class Workbench {
   readonly #contexts = new Map<string, Promise<HeContext>>()
   readonly #clients = new Kept<HeClient>()
   readonly #servers = new Kept<HeServer>()
-  #batch = -1
-  readonly #loaded = new Map<number, Ciphertext>()
+  readonly #choice: KernelChoice | undefined
+
+  /** Evaluates on the kernels that `choice` or the environment names, else the best there are; see loadKernels. */
+  constructor(choice: KernelChoice | undefined) {
+    this.#choice = choice
+  }
 
   /** Does one job. Rejects with AdytonError when what a peer sent is not valid. */
   async run(job: Job): Promise<JobResult> {
@@ -145,14 +154,13 @@ export class Workbench {
       case 'answer':
         return this.#answer(job, await this.#server(job))
       case 'forget':
-        if (this.#batch === job.batch) this.#unload()
+        for (const server of this.#servers.values()) server.forget(job.batch)
         return undefined
     }
   }
 
   /** Frees the WebAssembly heap's objects; contexts too. */
   async delete(): Promise<void> {
-    this.#unload()
     this.#clients.clear()
     this.#servers.clear()
     for (const context of this.#contexts.values()) (await context).delete()
@@ -161,31 +169,12 @@ export class Workbench {
 
   #answer(job: AnswerJob, server: HeServer): JobResults['answer'] {
     const layout = layoutFor(job)
-    if (this.#batch !== job.batch) {
-      this.#unload()
-      this.#batch = job.batch
-    }
-    const first = job.tiles.start * layout.blocks
-    const size = server.transformedWords
-    const input = (index: number): Ciphertext => {
-      let held = this.#loaded.get(index)
-      if (held === undefined) {
-        held = server.load(job.inputs.subarray((index - first) * size, (index - first + 1) * size))
-        this.#loaded.set(index, held)
-      }
-      return held
-    }
-    const answers = server.answer(layout, job.weights, job.run, job.tiles, input, job.maskKey)
+    const uploads = { batch: job.batch, words: job.inputs }
+    const answers = server.answer(layout, job.weights, job.run, job.tiles, uploads, job.maskKey)
     return answers.map(({ index, bytes, share }) => {
       placeShare(resultElements(layout, index), share, job.share)
       return [index, bytes] as const
     })
-  }
-
-  #unload(): void {
-    release(...this.#loaded.values())
-    this.#loaded.clear()
-    this.#batch = -1
   }
 
   #context(params: HeParameters, role: 'client' | 'server'): Promise<HeContext> {
@@ -205,9 +194,15 @@ export class Workbench {
     return this.#clients.get(job.key.id, () => new HeClient(context, job.key.bytes))
   }
 
+  /** Undefined where only the reference runs, than which node-seal's evaluator is faster. */
+  #kernels(): HeKernels | undefined {
+    const kernels = loadKernels(this.#choice === undefined ? {} : { force: this.#choice })
+    return kernels === referenceKernels ? undefined : kernels.he
+  }
+
   async #server(job: { readonly params: HeParameters; readonly key: SharedKey }): Promise<HeServer> {
     const context = await this.#context(job.params, 'server')
-    return this.#servers.get(job.key.id, () => new HeServer(context, job.key.bytes))
+    return this.#servers.get(job.key.id, () => new HeServer(context, job.key.bytes, this.#kernels()))
   }
 }
 

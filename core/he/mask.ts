@@ -11,6 +11,7 @@ import { derive, Prg } from '../ring/prg.ts'
 import { ring, type RingVector } from '../ring/ring.ts'
 import { fromWords } from '../ring/vector.ts'
 import { resultElements } from './encoding.ts'
+import type { HeEvaluator } from './evaluator.ts'
 import { layoutOf, resultCount, tileCount } from './layout.ts'
 import { dataPrimes, primesOf } from './parameters.ts'
 import { modulusOf } from './residues.ts'
@@ -28,7 +29,22 @@ export interface AnswerMask {
 const FRACTION = 124n
 
 /** The mask that `key` (16 bytes, secret, never used for another answer) gives to `count` coefficients. */
-export function answerMask(params: HeParameters, key: Uint8Array, count: number): AnswerMask {
+export function answerMask(
+  params: HeParameters,
+  key: Uint8Array,
+  count: number,
+  evaluator?: Pick<HeEvaluator, 'mask'>,
+): AnswerMask {
+  // A word is drawn again once in 2^33 or less often; then the whole mask is left to the slow path.
+  const quick = count === 0 ? undefined : evaluator?.mask(firstWords(key, count * dataPrimes(params)))
+  if (quick !== undefined) {
+    return {
+      residues: Array.from({ length: dataPrimes(params) }, (_, i) =>
+        quick.residues.subarray(2 * i * count, 2 * (i + 1) * count),
+      ),
+      serverShare: share(params, count, quick.shares),
+    }
+  }
   const primes = primesOf(params).subarray(0, dataPrimes(params))
   const k = BigInt(params.plainBits)
   const q = primes.reduce((product, prime) => product * prime, 1n)
@@ -55,12 +71,22 @@ export function answerMask(params: HeParameters, key: Uint8Array, count: number)
     }
     shares[j] = -(sum >> FRACTION) & ((1n << k) - 1n)
   }
-  const r = ring(params.plainBits)
-  const wide = new Uint32Array(shares.buffer)
   return {
     residues: residues.map((words) => new Uint32Array(words.buffer)),
-    serverShare: fromWords(r, count, r.stride === 2 ? wide : wide.filter((_, i) => i % 2 === 0)),
+    serverShare: share(params, count, new Uint32Array(shares.buffer)),
   }
+}
+
+/** A share from two words an element. */
+function share({ plainBits }: HeParameters, count: number, wide: Uint32Array): RingVector {
+  const r = ring(plainBits)
+  return fromWords(r, count, r.stride === 2 ? wide : wide.filter((_, i) => i % 2 === 0))
+}
+
+/** The first 64-bit words of the key's stream. */
+function firstWords(key: Uint8Array, count: number): Uint32Array {
+  const bytes = new Prg(key).bytes(8 * count)
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, 2 * count)
 }
 
 /** Draws 64-bit words of the key's stream; `expected` sizes the first block. */

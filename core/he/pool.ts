@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import { AdytonError } from '../errors/errors.ts'
+import type { KernelChoice } from '../kernels/index.ts'
 import { ring, type RingVector } from '../ring/ring.ts'
 import { fromWords } from '../ring/vector.ts'
 import type { HeKeys } from './client.ts'
@@ -24,6 +25,13 @@ export interface HeOptions {
   readonly signal?: AbortSignal | undefined
   /** Called with every upload or answer, in order, as soon as it and those before it are ready. */
   readonly onCiphertext?: ((index: number, bytes: Uint8Array) => void) | undefined
+}
+
+export interface PoolOptions {
+  /** The workers' module, for builds that keep it elsewhere. */
+  readonly entry?: URL
+  /** Kernels that the server evaluates on; see loadKernels. 'reference' means node-seal's evaluator. */
+  readonly kernels?: KernelChoice | undefined
 }
 
 /** What the server gets out of a step. */
@@ -46,12 +54,10 @@ export class HePool {
     this.#threads = threads
   }
 
-  /**
-   * Starts `threads` worker threads; 0 does all work in the calling thread. `entry` is the workers' module, for builds
-   * that keep it elsewhere.
-   */
-  static async create(threads: number, entry: URL = new URL('./worker.ts', import.meta.url)): Promise<HePool> {
-    return new HePool(await Threads.start(threads, entry))
+  /** Starts `threads` worker threads; 0 does all work in the calling thread. */
+  static async create(threads: number, options: PoolOptions = {}): Promise<HePool> {
+    const entry = options.entry ?? new URL('./worker.ts', import.meta.url)
+    return new HePool(await Threads.start(threads, entry, options.kernels))
   }
 
   /** Stops the workers; unfinished calls reject with AdytonError 'cancelled'. */

@@ -219,6 +219,13 @@ export class HeContext {
     return this.#words(plain.saveToArray(this.seal.ComprModeType.none) as Uint8Array, PLAINTEXT_DATA)
   }
 
+  /** The words of a public key, [2][all primes][N] in NTT form. */
+  publicKeyWords(key: PublicKey): Uint32Array {
+    const saved = key.saveToArray(this.seal.ComprModeType.none) as Uint8Array
+    if (saved.length !== CIPHERTEXT_DATA + 2 * this.polynomialBytes('key')) throw layoutError('public key')
+    return this.#words(saved, CIPHERTEXT_DATA)
+  }
+
   #words(saved: Uint8Array, at: number): Uint32Array {
     const words = new Uint32Array((saved.length - at) / 4)
     new Uint8Array(words.buffer).set(saved.subarray(at))

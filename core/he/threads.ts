@@ -1,8 +1,9 @@
 /** A queue of HE jobs and the threads that work on it, first come first served. */
 import { Worker } from 'node:worker_threads'
 import { AdytonError } from '../errors/errors.ts'
+import type { KernelChoice } from '../kernels/index.ts'
 import { Workbench, type Job, type JobResult, type JobResults } from './jobs.ts'
-import type { Reply, Request } from './worker.ts'
+import type { Reply, Request, WorkerData } from './worker.ts'
 
 /** One caller's jobs, which are cancelled together. */
 export interface Call {
@@ -39,16 +40,16 @@ export class Threads {
   #localBusy = false
   #localIdle: Promise<void> = Promise.resolve()
 
-  private constructor(count: number) {
+  private constructor(count: number, kernels: KernelChoice | undefined) {
     this.count = count
-    this.#bench = count === 0 ? new Workbench() : undefined
+    this.#bench = count === 0 ? new Workbench(kernels) : undefined
   }
 
-  static async start(count: number, entry: URL): Promise<Threads> {
+  static async start(count: number, entry: URL, kernels?: KernelChoice): Promise<Threads> {
     if (!Number.isInteger(count) || count < 0 || count > 256) throw new RangeError(`0 to 256 threads, got ${count}`)
-    const threads = new Threads(count)
+    const threads = new Threads(count, kernels)
     try {
-      await Promise.all(Array.from({ length: count }, () => threads.#add(entry)))
+      await Promise.all(Array.from({ length: count }, () => threads.#add(entry, { kernels })))
     } catch (error) {
       await threads.close()
       throw error
@@ -91,9 +92,9 @@ export class Threads {
     await this.#bench?.delete()
   }
 
-  #add(entry: URL): Promise<void> {
+  #add(entry: URL, workerData: WorkerData): Promise<void> {
     return new Promise((resolve, reject) => {
-      const worker = new Worker(entry, { name: 'adyton-he' })
+      const worker = new Worker(entry, { name: 'adyton-he', workerData })
       const slot: Slot = { worker, task: undefined }
       this.#slots.push(slot)
       worker.once('online', resolve)

@@ -1,6 +1,7 @@
 /** Entry of a worker thread of HePool: takes jobs one at a time, answers with results or plain error data. */
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { AdytonError, type ErrorCode } from '../errors/errors.ts'
+import type { KernelChoice } from '../kernels/index.ts'
 import { Workbench, type Job, type JobResult } from './jobs.ts'
 import { loadSeal } from './seal.ts'
 
@@ -15,9 +16,14 @@ export interface Request {
   readonly job: Job
 }
 
+/** What a worker starts with. */
+export interface WorkerData {
+  readonly kernels: KernelChoice | undefined
+}
+
 const port = parentPort
 if (port === null) throw new Error('core/he/worker.ts runs as a worker thread only')
-const bench = new Workbench()
+const bench = new Workbench((workerData as WorkerData).kernels)
 // Compile SEAL while the pool's owner is still busy elsewhere; a failure shows again at the first job.
 loadSeal().catch(() => undefined)
 

@@ -26,6 +26,8 @@ export interface QueueOptions {
   readonly runner: JobRunner
   /** Undefined for what is no job. */
   readonly kindOf: (operation: string) => JobKind | undefined
+  /** Hears of what went wrong and concerns no job; stderr when left out. */
+  readonly log?: (line: string) => void
   /** For tests. */
   readonly now?: () => number
 }
@@ -58,6 +60,7 @@ export class JobQueue {
     this.#schedule()
   }
 
+  /** A listener that throws hears no more. */
   listen(listener: (event: QueueEvent) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -173,6 +176,8 @@ export class JobQueue {
     const running = this.#options.runner(this.get(id), {
       onProgress: (progress) => {
         if (!this.#active.has(id)) return
+        const odd = notPlain(progress)
+        if (odd !== undefined) return this.#log(`progress of '${queued.operation}' is left out: ${odd}`)
         // In memory only: a disk that is synced for every step of a training would slow it down.
         this.#jobs.set(id, { ...this.get(id), progress })
         this.#emit({ kind: 'progress', id, progress })
@@ -180,10 +185,15 @@ export class JobQueue {
       onNotice: (line) => this.#emit({ kind: 'notice', id, line }),
     })
     this.#active.set(id, { running, since })
-    running.done.then(
-      (result) => this.#ended(id, { state: 'done', result, error: null }),
-      (error: unknown) => this.#ended(id, { state: 'failed', result: null, error: jobError(error) }),
-    )
+    running.done
+      .then((result) => {
+        const odd = notPlain(result)
+        if (odd !== undefined) throw new TypeError(`the result of '${queued.operation}' cannot be kept: ${odd}`)
+        return { state: 'done', result, error: null } as const
+      })
+      .catch((error: unknown) => ({ state: 'failed', result: null, error: jobError(error) }) as const)
+      .then((end) => this.#ended(id, end))
+      .catch((error: unknown) => this.#log(`the end of a job could not be kept: ${jobError(error).message}`))
   }
 
   #ended(id: string, end: Pick<Job, 'state' | 'result' | 'error'>): void {
@@ -204,17 +214,41 @@ export class JobQueue {
   }
 
   #put(job: Job): void {
-    this.#jobs.set(job.id, job)
+    // First, as it may fail: nothing has changed then.
     this.#options.store.put(withoutTransient(job))
+    this.#jobs.set(job.id, job)
     this.#emit({ kind: 'job', job })
   }
 
   #emit(event: QueueEvent): void {
-    for (const listener of this.#listeners) listener(event)
+    for (const listener of this.#listeners) {
+      try {
+        listener(event)
+      } catch (error) {
+        // One window that cannot be told costs neither the job nor the other windows.
+        this.#listeners.delete(listener)
+        this.#log(`who listened to jobs failed at a '${event.kind}' and hears no more: ${jobError(error).message}`)
+      }
+    }
+  }
+
+  #log(line: string): void {
+    const { log = (text) => console.error(`adyton: ${text}`) } = this.#options
+    log(line)
   }
 
   #now(): number {
     return (this.#options.now ?? Date.now)()
+  }
+}
+
+/** Why a value cannot be kept in the catalog and told to windows as JSON: a BigInt, or one that holds itself. */
+function notPlain(value: unknown): string | undefined {
+  try {
+    JSON.stringify(value)
+    return undefined
+  } catch (error) {
+    return jobError(error).message.split('\n')[0]
   }
 }
 

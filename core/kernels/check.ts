@@ -12,6 +12,8 @@ import {
   type EvaluateInput,
   type GarbleContext,
   type GarbleInput,
+  type HeRing,
+  type HeSums,
 } from './interface.ts'
 
 /** Largest side, kernel, stride, padding or channel count of a convolution; keeps every product below 2^53. */
@@ -174,4 +176,59 @@ export function checkMatvec(words: Uint32Array, stride: number, weights: Int32Ar
   checkInteger('cols', cols, 1, 2 ** 30)
   checkWords('words', words, cols * stride)
   checkSigned('weights', weights, rows * cols)
+}
+
+function checkResidues(name: string, value: Uint32Array, length: number): void {
+  checkWords(name, value, length)
+  if (value.byteOffset % 8 !== 0) throw new RangeError(`${name} must start at a multiple of 8 bytes`)
+}
+
+/** Throws unless `words` are polynomials at `primes` primes of the ring; returns how many. */
+export function checkPolynomials(ring: HeRing, primes: number, words: Uint32Array, least = 1): number {
+  checkInteger('primes', primes, least, ring.primes.length)
+  const size = 2 * primes * ring.degree
+  const count = Math.max(1, Math.floor(words.length / size))
+  checkResidues('words', words, count * size)
+  return count
+}
+
+/** Throws unless the sums fit the ring; returns blocks and ciphertexts. */
+export function checkSums(ring: HeRing, sums: HeSums): { blocks: number; uploads: number } {
+  checkInteger('primes', sums.primes, 1, ring.primes.length)
+  const size = 4 * sums.primes * ring.degree
+  const uploads = Math.max(1, Math.floor(sums.inputs.length / size))
+  checkResidues('inputs', sums.inputs, uploads * size)
+  const blocks = Math.max(1, Math.floor(sums.weights.length / ring.degree))
+  checkSigned('weights', sums.weights, blocks * ring.degree)
+  checkInteger('tiles', sums.tiles, 1, 2 ** 20)
+  checkInteger('tileStride', sums.tileStride, 0, 2 ** 20)
+  checkInteger('first', sums.first, 0, uploads - blocks - (sums.tiles - 1) * sums.tileStride)
+  checkResidues('sums', sums.sums, sums.tiles * size)
+  return { blocks, uploads }
+}
+
+export function checkEncryptedZero(
+  ring: HeRing,
+  key: Uint32Array,
+  ternary: Int8Array,
+  noise: Uint8Array,
+  words: Uint32Array,
+): void {
+  const { degree } = ring
+  const primes = ring.primes.length
+  checkInteger('primes', primes, 2)
+  checkResidues('key', key, 4 * primes * degree)
+  if (!(ternary instanceof Int8Array)) throw new TypeError('ternary must be an Int8Array')
+  if (ternary.length !== degree) throw new RangeError(`ternary must have ${degree} values, got ${ternary.length}`)
+  checkBytes('noise', noise, 12 * degree)
+  checkResidues('words', words, 4 * (primes - 1) * degree)
+}
+
+/** Throws unless `stream` is one word a prime for each coefficient; returns how many coefficients. */
+export function checkMask(ring: HeRing, primes: number, bits: number, stream: Uint32Array): number {
+  checkInteger('primes', primes, 1, ring.primes.length)
+  checkInteger('bits', bits, 1, 63)
+  const count = Math.max(1, Math.floor(stream.length / (2 * primes)))
+  checkResidues('stream', stream, 2 * primes * count)
+  return count
 }

@@ -9,6 +9,7 @@ import { referenceKernels } from './reference/index.ts'
 
 export type * from './interface.ts'
 export { GATE_AND, GATE_NOT, GATE_XOR } from './interface.ts'
+export { heRing } from './reference/ntt-tables.ts'
 export { referenceKernels } from './reference/index.ts'
 
 /** 'native' is the best instruction set that the processor runs. */
@@ -23,7 +24,7 @@ export const KERNEL_CHOICES: readonly KernelChoice[] = [
 const CHOICES: readonly string[] = KERNEL_CHOICES
 
 /** Must equal `abi` of native/addon.cc. */
-const ABI = 1
+const ABI = 4
 
 export interface LoadOptions {
   /** Takes these kernels or throws; without it, the environment variable ADYTON_KERNELS may name a choice. */
@@ -51,6 +52,12 @@ function loadAddon(): NativeAddon | string {
 export function availableNative(): InstructionSet[] {
   const addon = loadAddon()
   return typeof addon === 'string' ? [] : INSTRUCTION_SETS.filter((_, i) => addon.supported.includes(i))
+}
+
+/** Why the native kernels cannot run here; undefined where they can. */
+export function nativeProblem(): string | undefined {
+  const addon = loadAddon()
+  return typeof addon === 'string' ? addon : undefined
 }
 
 let warned = false

@@ -70,6 +70,69 @@ export interface EvaluateInput extends GarbleContext {
   readonly tables: Uint8Array
 }
 
+/** Z_q[X] / (X^N + 1), q the product of some primes; made by heRing of reference/ntt-tables.ts. */
+export interface HeRing {
+  /** N, a power of two. */
+  readonly degree: number
+  /** 33 to 61 bits, each 1 mod 2N. */
+  readonly primes: readonly bigint[]
+  /** 64-bit words as pairs, low before high: [primes][8 + 4N]. */
+  readonly tables: Uint32Array
+}
+
+/** Sums of products of ciphertexts and weight plaintexts. */
+export interface HeSums {
+  /** Primes of the ciphertexts: the first so many of the ring. */
+  readonly primes: number
+  /** Ciphertexts in NTT form, [uploads][2][primes][N]. */
+  readonly inputs: Uint32Array
+  /** Ciphertext of tile 0 and block 0; block b of tile t is number first + t * tileStride + b. */
+  readonly first: number
+  readonly tiles: number
+  readonly tileStride: number
+  /** Signed coefficients of the plaintexts, [blocks][N]. */
+  readonly weights: Int32Array
+  /** NTT form, [tiles][2][primes][N]; the products are added to it. */
+  readonly sums: Uint32Array
+}
+
+/**
+ * BFV evaluation on raw residues. A residue takes two words, low before high, and is below its prime; a call throws
+ * RangeError where one is not. Polynomials are [primes][N], at the first primes of the ring; arrays start at a multiple
+ * of 8 bytes. NTT form has Microsoft SEAL's order and root of unity, so all results equal its evaluator's bit for bit.
+ */
+export interface HeKernels {
+  /** Transforms [polynomials][primes][N] in place into NTT form, and back. */
+  nttForward(ring: HeRing, primes: number, words: Uint32Array): void
+  nttInverse(ring: HeRing, primes: number, words: Uint32Array): void
+  /** sums[t] += sum over b of input(t, b) * weights[b]. After a RangeError the sums are of no use. */
+  accumulate(ring: HeRing, sums: HeSums): void
+  /** round(x / last prime): [polynomials][primes][N] -> [polynomials][primes - 1][N], out of NTT form; SEAL's modulus switch. */
+  divideRound(ring: HeRing, primes: number, words: Uint32Array): Uint32Array
+  /**
+   * Adds a public-key encryption of zero, as SEAL makes it, to a ciphertext [2][primes - 1][N] out of NTT form: both
+   * polynomials of round((key u + e) / last prime), over all primes of the ring. `key` is [2][primes][N] in NTT form,
+   * `ternary` u with coefficients -1, 0, 1; `noise` [2][N][6] random bytes, of which the low 21 bits of each half make
+   * a coefficient of e: bits of the first less bits of the second.
+   */
+  addEncryptedZero(ring: HeRing, key: Uint32Array, ternary: Int8Array, noise: Uint8Array, words: Uint32Array): void
+  /**
+   * An answer's mask of `count` coefficients (core/he/mask.ts): of residues y, the low bits of 64-bit words
+   * stream [count][primes], as many as their prime has, y times the product of the other primes, and
+   * -round(2^bits sum of y / q) mod 2^bits, with 124 fractional bits in every term. Undefined when a y is not below its
+   * prime; bits is 1 to 63.
+   */
+  maskShares(ring: HeRing, primes: number, bits: number, stream: Uint32Array): HeMask | undefined
+}
+
+/** Two words a number, low before high. */
+export interface HeMask {
+  /** [primes][count] */
+  readonly residues: Uint32Array
+  /** [count] */
+  readonly shares: Uint32Array
+}
+
 export interface Kernels {
   /** For people: 'reference', or 'native' with the instruction set, as 'native vaes-avx512'. */
   readonly name: string
@@ -106,6 +169,9 @@ export interface Kernels {
    * Weights are signed, |w| < 2^31.
    */
   conv2d(words: Uint32Array, stride: 1 | 2, weights: Int32Array, geometry: ConvGeometry): Uint32Array
+  /** The server's evaluation under HE. */
+  readonly he: HeKernels
+
   /** Matrix-vector product modulo 2^32 or 2^64: weights [rows][cols] by words [cols]. */
   matvec(words: Uint32Array, stride: 1 | 2, weights: Int32Array, rows: number, cols: number): Uint32Array
 }

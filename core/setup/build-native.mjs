@@ -33,6 +33,8 @@ const X64_FLAGS = {
     '-mavx512vl',
     '-mprefer-vector-width=512',
   ],
+  'he_avx2.cc': ['-mavx2', '-mbmi', '-mbmi2'],
+  'he_avx512.cc': ['-mbmi2', '-mavx512f', '-mavx512dq', '-mavx512vl', '-mavx512ifma', '-mprefer-vector-width=512'],
 }
 
 /** Runs a command to its end. Never throws. */

@@ -8,14 +8,17 @@ import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSyn
 import path from 'node:path'
 
 /** What the windows are made of, relative to the repository. */
-const SOURCES = ['renderer', 'core/api/data', 'core/errors', 'package-lock.json']
+const SOURCES = [
+  ...['renderer', 'core/api/data', 'core/errors'],
+  ...['core/setup/bundled-licences.mjs', 'package-lock.json'],
+]
 
 /** @param {string} root */
 function fingerprint(root) {
   const hash = createHash('sha256')
   for (const source of SOURCES) {
     const at = path.join(root, source)
-    const entries = source.endsWith('.json') ? [''] : readdirSync(at, { recursive: true }).map(String).sort()
+    const entries = /\.\w+$/.test(source) ? [''] : readdirSync(at, { recursive: true }).map(String).sort()
     for (const entry of entries) {
       const file = path.join(at, entry)
       if (entry !== '' && !/\.\w+$/.test(entry)) continue

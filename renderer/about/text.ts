@@ -32,13 +32,15 @@ export const text = strings({
     copy: 'Copy',
     copied: 'Copied.',
     licences: 'Licences',
-    licencesText: (n: number) => `Adyton is under the Apache License 2.0. It is made with ${n} packages of others:`,
+    licencesText: (n?: number) =>
+      `Adyton is under the Apache License 2.0. It is made with ${n === undefined ? '' : `${n} `}packages of others:`,
     search: 'Find a package',
     package: 'Package',
     packageVersion: 'Version',
     licence: 'Licence',
     show: (name: string) => `Licence of ${name}`,
     text: 'Text',
+    textOf: (name: string, version: string) => `Text of the licence of ${name} ${version}`,
     noText: 'The package brings no licence text.',
     research: 'The research behind it',
     papers: [

@@ -1,6 +1,6 @@
 /**
  * Every benchmark, one after the other, each in a process of its own:
- *   npm run bench [-- --quick] [-- --only kernels,engines,zoo,interface]
+ *   npm run bench [-- --quick] [-- --only kernels,he,engines,zoo,interface]
  */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
@@ -10,9 +10,10 @@ const { values } = parseArgs({ options: { only: { type: 'string' }, quick: { typ
 
 const BENCHES: Readonly<Record<string, { file: string; quick: readonly string[] }>> = {
   kernels: { file: 'kernels.ts', quick: [] },
+  he: { file: 'he.ts', quick: ['--runs', '5'] },
   engines: { file: 'engine.ts', quick: ['--networks', 'resnet-8-20', '--seconds', '2'] },
   zoo: { file: 'zoo.ts', quick: ['1000'] },
-  interface: { file: 'interface.ts', quick: ['1000', '5'] },
+  interface: { file: '../e2e/interface-bench.ts', quick: ['1000', '5'] },
 }
 
 const chosen = values.only?.split(',') ?? Object.keys(BENCHES)

@@ -43,11 +43,13 @@ describe('pairing', () => {
     const { fingerprint } = await loadOrCreateIdentity(here('host'))
     expect(server).toMatchObject({ role: 'server', name: 'the host', fingerprint, address: `127.0.0.1:${hosted.port}` })
     expect(await hosted.until(({ pairing }) => pairing === null)).toMatchObject({ pairingEnded: 'used', refused: [] })
+    const guest = await loadOrCreateIdentity(here('guest'))
+    expect(await hosted.until(({ paired }) => paired !== null)).toMatchObject({ paired: guest.fingerprint })
     expect(await peers.run({ data: here('host') }, quiet())).toMatchObject([
       {
         role: 'client',
         name: 'the guest',
-        fingerprint: (await loadOrCreateIdentity(here('guest'))).fingerprint,
+        fingerprint: guest.fingerprint,
         address: '127.0.0.1',
       },
     ])

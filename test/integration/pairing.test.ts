@@ -1,21 +1,13 @@
 /** Pairing by a code over real TLS: who is let in, who is not, and somebody in the middle. */
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { connect as tlsConnect, createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Channel, Expected, Frame } from '../../core/channel/channel.ts'
 import { ephemeralIdentity, type Identity } from '../../core/channel/identity.ts'
 import { MESSAGES, NO_STEP } from '../../core/channel/messages.ts'
 import { CODE_ATTEMPTS, PairingDesk } from '../../core/channel/pairing/code.ts'
 import { pairAsClient, pairAsServer, type Paired, type PairingChannel } from '../../core/channel/pairing/exchange.ts'
-import {
-  connect,
-  connectToPair,
-  listen,
-  PAIRING_ALPN,
-  type ListenOptions,
-  type TlsChannel,
-} from '../../core/channel/tls.ts'
+import { connect, connectToPair, listen, type ListenOptions, type TlsChannel } from '../../core/channel/tls.ts'
+import { startMiddle, type Middle } from '../fixtures/middle.ts'
 
 let host: Identity
 let guest: Identity
@@ -319,42 +311,10 @@ describe('a hostile server', () => {
 })
 
 describe('somebody in the middle with two TLS connections', () => {
-  /** Ends TLS on both sides, with certificates of its own choice, and passes every byte on. */
-  async function middle(port: number, towardsClient: Identity, towardsServer: Identity) {
-    let passed = 0
-    const server = createTlsServer({
-      cert: towardsClient.certificate,
-      key: towardsClient.privateKey,
-      ALPNProtocols: [PAIRING_ALPN],
-      requestCert: true,
-      rejectUnauthorized: false,
-    })
-    server.on('secureConnection', (client: TLSSocket) => {
-      const onward = tlsConnect({
-        host: '127.0.0.1',
-        port,
-        cert: towardsServer.certificate,
-        key: towardsServer.privateKey,
-        ALPNProtocols: [PAIRING_ALPN],
-        rejectUnauthorized: false,
-      })
-      for (const [from, to] of [
-        [client, onward],
-        [onward, client],
-      ] as const) {
-        from.on('data', (data: Buffer) => {
-          passed += data.length
-          to.write(data)
-        })
-        from.on('error', () => undefined)
-        from.on('close', () => to.destroy())
-      }
-      cleanups.push(() => client.destroy())
-    })
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    cleanups.push(() => server.close())
-    return { port: (server.address() as { port: number }).port, passed: () => passed }
+  async function middle(port: number, towardsClient: Identity, towardsServer: Identity): Promise<Middle> {
+    const between = await startMiddle(port, towardsClient, towardsServer)
+    cleanups.push(between.close)
+    return between
   }
 
   test('is found out, although it passes every message on and the code is right', async () => {

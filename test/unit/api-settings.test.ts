@@ -1,17 +1,23 @@
 /** Settings, folders to choose from, and what the program says about itself. */
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import * as v from 'valibot'
 import { describe, expect, test } from 'vitest'
 import { DEFAULT_SETTINGS, KERNEL_NAMES, readSettings } from '../../core/api/data/settings.ts'
 import { operations } from '../../core/api/index.ts'
 import { licences } from '../../core/api/licences.ts'
+import { alone } from '../../core/api/lock.ts'
 import type { Operation } from '../../core/api/operation.ts'
 import { KERNEL_CHOICES, loadKernels } from '../../core/kernels/index.ts'
 import { INSTRUCTION_SETS } from '../../core/kernels/native.ts'
+import { formatOwner, ownOwner } from '../../core/protocol/store/owner.ts'
+import { packageFolder } from '../../core/setup/bundled-licences.mjs'
 import { temporaryFolder } from '../fixtures/zoo.ts'
 
+const CHILD = join(import.meta.dirname, '..', 'fixtures', 'settings-child.ts')
 const notices: string[] = []
 const context = {
   ...{ onProgress: () => undefined, signal: new AbortController().signal },
@@ -31,8 +37,9 @@ describe('settings', () => {
     expect(second).toMatchObject({ theme: 'dark', threads: { client: 2, server: null } })
     expect(second.choices).toEqual({ images: 3, 'zoo.sort': 'relus' })
     expect(await ask()).toEqual(second)
-    // Written beside and renamed: nothing else is left.
-    expect(readdirSync(data)).toEqual(['settings.json'])
+    // Written beside and renamed, and nobody holds it: nothing else is left.
+    expect(readdirSync(data)).toEqual(['settings.json', 'settings.json.lock'])
+    expect(readdirSync(join(data, 'settings.json.lock'))).toEqual([])
   })
 
   test('many changes at once are all kept', async () => {
@@ -42,6 +49,39 @@ describe('settings', () => {
     await Promise.all(names.map((name) => run(operations.settings, { data, change: { choices: { [name]: true } } })))
     const { choices } = await run(operations.settings, { data })
     expect(Object.keys(choices).sort()).toEqual(names.sort())
+  })
+
+  test('changes of two processes at once are all kept, and one that died holds nothing up', async () => {
+    await using folder = await temporaryFolder()
+    const data = folder.dir
+    const dead = spawnSync(process.execPath, ['-e', ''])
+    mkdirSync(join(data, 'settings.json.lock'))
+    const left = formatOwner({ ...ownOwner(), pid: dead.pid, start: '1' })
+    writeFileSync(join(data, 'settings.json.lock', left), '')
+    const changes = 12
+    const ends = ['a', 'b'].map(async (name) => {
+      const child = spawn(process.execPath, [CHILD, data, name, String(changes)], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      })
+      await once(child.stdout, 'data')
+      return { go: () => child.stdin.end(), ended: once(child, 'exit') }
+    })
+    const children = await Promise.all(ends)
+    for (const { go } of children) go()
+    for (const { ended } of children) expect(await ended).toEqual([0, null])
+    const { choices } = await run(operations.settings, { data })
+    const names = ['a', 'b'].flatMap((name) => Array.from({ length: changes }, (_, i) => `${name}${i}`))
+    expect(Object.keys(choices).sort()).toEqual(names.sort())
+    expect(readdirSync(join(data, 'settings.json.lock'))).toEqual([])
+  })
+
+  test('who waits too long for another process is told which', async () => {
+    await using folder = await temporaryFolder()
+    const other = formatOwner({ ...ownOwner(), machine: '00000000' })
+    writeFileSync(join(folder.dir, other), '')
+    const held = alone(folder.dir, () => Promise.resolve(), 1)
+    await expect(held).rejects.toMatchObject({ code: 'store-failed', advice: expect.stringContaining(other) as string })
+    expect(readdirSync(folder.dir)).toEqual([other])
   })
 
   test('what is no setting is refused', () => {
@@ -143,6 +183,47 @@ describe('about', () => {
     for (const { name, licence } of found.licences) expect([name, licence]).not.toContain(null)
     const { text } = await run(operations.licenceText, { name: 'valibot', version: manifest.dependencies['valibot'] })
     expect(text).toContain('Permission is hereby granted')
+  })
+
+  test('packages that the windows are built from, with their licences, are listed too', async () => {
+    const root = join(import.meta.dirname, '..', '..')
+    // Everything that is imported by name, but for types, from where the windows begin.
+    const imported = new Set<string>()
+    const seen = new Set<string>()
+    const visit = (file: string): void => {
+      if (seen.has(file) || !/\.(svelte|ts)$/.test(file)) return
+      seen.add(file)
+      const imports = /^\s*(?:import|export) (?!type\b)(?:[^'";]*from )?'([^']+)'|\bimport\('([^']+)'\)/gm
+      for (const [, fixed, lazy] of readFileSync(file, 'utf8').matchAll(imports)) {
+        const from = fixed ?? lazy
+        if (from.startsWith('.')) visit(join(dirname(file), from))
+        else imported.add(/^(@[^/]+\/)?[^/]+/.exec(from)?.[0] ?? from)
+      }
+    }
+    visit(join(root, 'renderer', 'main.ts'))
+    expect([...imported]).toEqual(expect.arrayContaining(['svelte', 'bits-ui', 'layercake']))
+    const found = await licences()
+    for (const name of imported) {
+      const { version } = JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')) as {
+        version: string
+      }
+      const one = found.find((licence) => licence.name === name && licence.version === version)
+      expect([name, one?.licence]).toEqual([name, expect.any(String)])
+      for (const file of one?.files ?? []) expect(readFileSync(file, 'utf8').length).toBeGreaterThan(100)
+    }
+    // What they need in turn.
+    expect(found.map(({ name }) => name)).toEqual(expect.arrayContaining(['@floating-ui/dom', 'd3-array']))
+  })
+
+  test('the build of the windows names the package of every module', () => {
+    for (const [id, folder] of [
+      ['/a/node_modules/d3-scale/src/index.js', '/a/node_modules/d3-scale'],
+      ['/a/node_modules/@x/y/node_modules/z/i.css?inline&lang.css', '/a/node_modules/@x/y/node_modules/z'],
+      ['\0C:\\a\\node_modules\\@x\\y\\i.js', 'C:/a/node_modules/@x/y'],
+      ['/a/renderer/main.ts', undefined],
+    ] as const) {
+      expect(packageFolder(id)).toBe(folder)
+    }
   })
 
   test('packages are found as Node finds them: the nearest version, and each version once', async () => {

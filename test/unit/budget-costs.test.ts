@@ -1,6 +1,6 @@
 /** Predicted costs over ReLU budgets, against the costs of networks that have these budgets. */
 import { describe, expect, test } from 'vitest'
-import { budgetFor, costsAt, type BudgetModel } from '../../core/api/data/budget.ts'
+import { budgetFor, costsAt, timesAt, type BudgetModel } from '../../core/api/data/budget.ts'
 import { budgetCosts } from '../../core/api/operations/budget-costs.ts'
 import { describe as describeNetwork } from '../../core/api/operations/describe.ts'
 
@@ -64,7 +64,12 @@ describe('between points', () => {
     ...{ offlineSeconds: 2 * seconds, onlineSeconds: seconds },
   })
   // The last one is cheaper than the one before, as a network without masks is.
-  const model: BudgetModel = { relus: 201, points: [point(100, 1000, 1), point(200, 3000, 3), point(201, 2500, 2)] }
+  const rounds = { offline: 4, online: 5 }
+  const model: BudgetModel = {
+    relus: 201,
+    rounds,
+    points: [point(100, 1000, 1), point(200, 3000, 3), point(201, 2500, 2)],
+  }
 
   test.each([
     [50, 1000, 1],
@@ -88,5 +93,14 @@ describe('between points', () => {
     [5, 201],
   ])('in %f s there is time for %j ReLUs', (seconds, relus) => {
     expect(budgetFor(model, seconds)).toBe(relus)
+  })
+
+  test('over a link, work and wire overlap offline and add up online', () => {
+    // At 150 ReLUs: 2 s of work and 2000 bytes down online; 4 s, 2000 bytes up and 4000 down offline.
+    const slow = { up: 8000, down: 1000, rttMs: 100 }
+    const times = timesAt(model, 150, slow)
+    expect(times.offline).toBeCloseTo(2 + 32 + 0.4)
+    expect(times.online).toBeCloseTo(2 + 16 + 0.5)
+    expect(timesAt(model, 150, { ...slow, down: 1e9, up: 1e9 }).offline).toBeCloseTo(4 + 0.4)
   })
 })

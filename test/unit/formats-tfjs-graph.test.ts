@@ -1,7 +1,8 @@
-/** Graph models written by hand, against the same operations of tfjs-core. */
+/** Graph models written by hand, against the same operations of tfjs-core and against tfjs-converter. */
 import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core'
 import { describe, expect, it } from 'vitest'
 import { AdytonError } from '../../core/errors/errors.ts'
+import { compareWithReference, randomImages } from '../../core/formats/import/compare.ts'
 import { readTfjs } from '../../core/formats/tfjs/read-tfjs.ts'
 import { expectSame, numbers, tf, writeTfjs } from './formats-keras-helpers.ts'
 
@@ -19,7 +20,10 @@ const conv = (strides = 1, padding = 'SAME', dilations = 1) => ({
   ...{ strides: list(1, strides, strides, 1), padding: text(padding), data_format: text('NHWC') },
   dilations: list(1, dilations, dilations, 1),
 })
-const fused = (...operations: string[]) => ({ fused_ops: { list: { s: operations.map(base64) } } })
+const fused = (...operations: string[]) => ({
+  fused_ops: { list: { s: operations.map(base64) } },
+  num_args: { i: operations.includes('Prelu') ? '2' : '1' },
+})
 
 /** Puts a graph together: nodes and the constants they read. */
 class Graph {
@@ -45,6 +49,12 @@ class Graph {
   integers(name: string, values: number[] | number): string {
     this.#integers.add(name)
     return this.#keep(name, tf.tensor(values, undefined, 'int32'))
+  }
+
+  /** [before, after] of every axis. */
+  pads(name: string, values: number[]): string {
+    this.#integers.add(name)
+    return this.#keep(name, tf.tensor(values, [values.length / 2, 2], 'int32'))
   }
 
   node(name: string, op: string, input: string[], attr: Record<string, unknown> = {}): string {
@@ -90,8 +100,9 @@ async function expectRuns(
   options: { channelsFirst?: boolean } = {},
 ): Promise<void> {
   const read = await readTfjs(graph.write())
-  expect(read.reference).toBeUndefined()
-  expect(read.notes.join('\n')).toMatch(/not compared/)
+  // With a reference, expectSame runs it too.
+  expect(read.reference === undefined).toBe(options.channelsFirst === true)
+  expect(/not compared/.test(read.notes.join('\n'))).toBe(options.channelsFirst === true)
   const model = (image: Float32Array): Float32Array =>
     Float32Array.from(tf.tidy(() => run(tf.tensor(image, [1, ...shape]))).dataSync())
   await expectSame(read, model, shape, options)
@@ -112,7 +123,7 @@ describe('graph models', () => {
     const names = ['gamma', 'beta', 'mean'].map((name) => g.constant(name, [4]))
     g.node('n1', 'FusedBatchNormV3', ['b1', ...names, g.constant('variance', [4], 0.5, 2)], { epsilon: { f: 0.01 } })
     g.node('r1', 'Relu', ['n1'])
-    g.node('p1', 'Pad', ['r1', g.integers('pads', [0, 0, 1, 0, 0, 1, 0, 0])])
+    g.node('p1', 'Pad', ['r1', g.pads('pads', [0, 0, 1, 0, 0, 1, 0, 0])])
     g.node('d1', 'DepthwiseConv2dNative', ['p1', g.constant('k2', [2, 2, 4, 2])], conv(1, 'VALID'))
     g.node('a1', 'AddV2', ['d1', g.constant('bias2', [8])])
     g.node('flat', 'Reshape', ['a1', g.integers('shape', [-1, 5 * 4 * 8])])
@@ -150,7 +161,7 @@ describe('graph models', () => {
       ['x', g.constant('k3', [1, 1, 3, 2]), g.constant('b3', [2]), g.constant('alpha', [2])],
       { ...conv(1), ...fused('BiasAdd', 'Prelu') },
     )
-    g.node('joined', 'ConcatV2', ['c', 'd', 'e', g.integers('axis', 3)])
+    g.node('joined', 'ConcatV2', ['c', 'd', 'e', g.integers('axis', 3)], { N: { i: '3' } })
     const pool = (size: number, strides: number) => ({ ...conv(strides, 'VALID'), ksize: list(1, size, size, 1) })
     g.node('max', 'MaxPool', ['joined'], pool(2, 1))
     g.node('avg', 'AvgPool', ['max'], pool(2, 2))
@@ -178,7 +189,7 @@ describe('graph models', () => {
   it('channels first', async () => {
     const g = new Graph([3, 9, 8])
     const first = { ...conv(), data_format: text('NCHW'), strides: list(1, 1, 2, 2) }
-    g.node('p', 'Pad', ['x', g.integers('pads', [0, 0, 0, 0, 1, 0, 0, 2])])
+    g.node('p', 'Pad', ['x', g.pads('pads', [0, 0, 0, 0, 1, 0, 0, 2])])
     g.node('c', 'Conv2D', ['p', g.constant('k', [3, 3, 3, 4])], { ...first, padding: text('VALID') })
     g.node('b', 'BiasAdd', ['c', g.constant('bias', [4])], { data_format: text('NCHW') })
     g.node('m', 'Mul', ['b', g.constant('scale', [4, 1, 1])])
@@ -237,6 +248,48 @@ describe('graph models', () => {
   })
 })
 
+describe('comparison with tfjs-converter', () => {
+  const small = (): Graph => {
+    const g = new Graph(SHAPE)
+    g.node('c', 'Conv2D', ['x', g.constant('k', [3, 3, 3, 4]), '^other'], conv(2))
+    g.node('mean', 'Mean', ['c', g.integers('axes', [1, 2])])
+    g.node('s', 'Softmax', ['mean'])
+    g.node('y', 'Identity', ['s'])
+    // Neither read nor run: the output does not need it.
+    g.node('other', 'Custom', ['x'])
+    return g
+  }
+  const signature = { outputs: { y: { name: 'y:0' } } }
+
+  it('runs logits of the nodes that are needed, and finds a network that is another', async () => {
+    const read = await readTfjs(small().write({ signature }))
+    const reference = await read.reference?.()
+    if (reference === undefined) throw new Error('there is no reference')
+    expect(reference.name).toBe('tfjs-converter 4.22.0')
+    const images = randomImages([3, 9, 8], 3)
+    const found = await compareWithReference(read, reference, images)
+    expect(found.largestLogit).toBeGreaterThan(0)
+    expect(found.largestDifference).toBeLessThan(1e-4 * found.largestLogit)
+    const tensors = new Map(read.tensors)
+    const [name, kernel] = [...tensors].reduce((most, one) => (one[1].data.length > most[1].data.length ? one : most))
+    tensors.set(name, { ...kernel, data: Float32Array.from(kernel.data, (value, i) => (i % 7 === 0 ? -value : value)) })
+    const other = await compareWithReference({ graph: read.graph, tensors }, reference, images)
+    expect(other.largestDifference).toBeGreaterThan(1e-3 * other.largestLogit)
+    await reference.close()
+  })
+
+  it('is in the way of no graph that TensorFlow.js cannot run', async () => {
+    const g = new Graph([6, 6, 4])
+    g.node('c', 'Conv2D', ['x', g.constant('k', [3, 3, 2, 4])], conv())
+    g.node('y', 'Mean', ['c', g.integers('axes', [1, 2])])
+    const read = await readTfjs(g.write())
+    await expect(read.reference?.()).rejects.toMatchObject({
+      code: 'file-unsupported',
+      message: expect.stringMatching(/TensorFlow.js does not run the graph: .*depth/) as string,
+    })
+  })
+})
+
 describe('what is refused of graph models', () => {
   const rows: readonly (readonly [string, (g: Graph) => void, RegExp])[] = [
     ['an operation', (g) => g.node('s', 'Sigmoid', ['x']), /node 's' \(Sigmoid\): not an operation/],
@@ -282,12 +335,12 @@ describe('what is refused of graph models', () => {
     ],
     [
       'padding with ones',
-      (g) => g.node('p', 'PadV2', ['x', g.integers('q', [0, 0, 1, 1, 1, 1, 0, 0]), g.constant('v', [], 1, 2)]),
+      (g) => g.node('p', 'PadV2', ['x', g.pads('q', [0, 0, 1, 1, 1, 1, 0, 0]), g.constant('v', [], 1, 2)]),
       /'p' \(PadV2\): pads with another number/,
     ],
     [
       'padded channels',
-      (g) => g.node('p', 'Pad', ['x', g.integers('q', [0, 0, 1, 1, 1, 1, 0, 1])]),
+      (g) => g.node('p', 'Pad', ['x', g.pads('q', [0, 0, 1, 1, 1, 1, 0, 1])]),
       /'p' \(Pad\): paddings/,
     ],
     [

@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { answerKey, answerMask } from '../../core/he/mask.ts'
+import { availableNative, heRing, loadKernels, referenceKernels } from '../../core/kernels/index.ts'
+import type { HeMask } from '../../core/kernels/interface.ts'
 import { dataPrimes, heParameters, POLY_DEGREE, primesOf } from '../../core/he/parameters.ts'
 import { elementAt, equal } from '../../core/ring/vector.ts'
 import { bigints, crt } from '../fixtures/he-reference.ts'
 
+const kernels = [referenceKernels, ...availableNative().map((set) => loadKernels({ force: `native:${set}` }))]
 const sets = [
   heParameters(20),
   heParameters(32),
@@ -26,6 +29,41 @@ describe('answerMask', () => {
       const r = join(residues.map((list) => list[j]))
       const rounded = (2n * t * r + q) / (2n * q)
       expect(elementAt(mask.serverShare, j)).toBe((t - (rounded % t)) % t)
+    }
+  })
+
+  test.each(sets)('is the same from every kernel, k = $plainBits, primes $primeBits', (params) => {
+    const ring = heRing(32, [...primesOf(params)])
+    const key = new Uint8Array(randomBytes(16))
+    const want = answerMask(params, key, 300)
+    for (const { he } of kernels) {
+      let used = 0
+      const mask = (stream: Uint32Array): HeMask | undefined => {
+        used++
+        return he.maskShares(ring, dataPrimes(params), params.plainBits, stream)
+      }
+      expect(answerMask(params, key, 300, { mask })).toEqual(want)
+      expect(used).toBe(1)
+      expect(answerMask(params, key, 0, { mask })).toEqual(answerMask(params, key, 0))
+    }
+    // A word that must be drawn again leaves it to the slow path.
+    expect(answerMask(params, key, 300, { mask: () => undefined })).toEqual(want)
+  })
+
+  test('words that are not below their prime are refused by every kernel', () => {
+    const primes = [...primesOf(heParameters(59))]
+    const ring = heRing(32, primes)
+    for (const { he } of kernels) {
+      const stream = new BigUint64Array(primes.length * 5)
+      const mask = (): HeMask | undefined => he.maskShares(ring, primes.length, 59, new Uint32Array(stream.buffer))
+      expect(mask()).toBeDefined()
+      // Bits above the prime's width are cut off.
+      stream[7] = 1n << 60n
+      expect(mask()).toBeDefined()
+      stream[primes.length * 4] = primes[0] - 1n
+      expect(mask()).toBeDefined()
+      stream[primes.length * 4] = primes[0]
+      expect(mask()).toBeUndefined()
     }
   })
 

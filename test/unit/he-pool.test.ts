@@ -4,6 +4,7 @@ import { AdytonError } from '../../core/errors/errors.ts'
 import { stepMask } from '../../core/he/mask.ts'
 import { heParameters, POLY_DEGREE } from '../../core/he/parameters.ts'
 import { HePool } from '../../core/he/pool.ts'
+import type { KernelChoice } from '../../core/kernels/index.ts'
 import { chooseTiling, tilingCounts } from '../../core/he/tiling.ts'
 import { Prg } from '../../core/ring/prg.ts'
 import { ring } from '../../core/ring/ring.ts'
@@ -45,8 +46,12 @@ const share = new Prg(randomBytes(16)).vector(r, inputLength(g))
 const weights = new Int32Array(new Uint8Array(randomBytes(4 * weightLength(g))).buffer).map((w) => w >> 20)
 const counts = tilingCounts(g, step.tiling, POLY_DEGREE)
 
-async function withPool<T>(threads: number, work: (pool: HePool) => Promise<T>): Promise<T> {
-  const pool = await HePool.create(threads)
+async function withPool<T>(
+  threads: number,
+  work: (pool: HePool) => Promise<T>,
+  kernels: KernelChoice | undefined = undefined,
+): Promise<T> {
+  const pool = await HePool.create(threads, { kernels })
   try {
     return await work(pool)
   } finally {
@@ -158,8 +163,24 @@ test('keys work in another pool', async () => {
   })
 })
 
+test('kernels can be forced on its threads, and must exist', async () => {
+  const keys = await withPool(0, (pool) => pool.generateKeys(params))
+  const uploads = await withPool(0, (pool) => pool.encrypt(params, keys.secretKey, step, share))
+  const key = new Uint8Array(randomBytes(16))
+  const evaluate = async (pool: HePool): Promise<string> => {
+    const { answers, share: kept } = await pool.evaluate(params, keys.publicKey, step, weights, uploads, key)
+    const got = await pool.decrypt(params, keys.secretKey, step, answers)
+    return String(equal(add(got, kept), directConv(share, weights, g)))
+  }
+  for (const threads of [0, 1]) {
+    expect(await withPool(threads, evaluate, 'reference')).toBe('true')
+    const wrong = withPool(threads, evaluate, 'native:sse9' as KernelChoice)
+    expect(await codeOf(wrong)).toBe('usage')
+  }
+})
+
 test('a worker that dies is reported, and the pool takes no more work', async () => {
-  const pool = await HePool.create(1, new URL('../fixtures/he-crashing-worker.ts', import.meta.url))
+  const pool = await HePool.create(1, { entry: new URL('../fixtures/he-crashing-worker.ts', import.meta.url) })
   await expect(pool.generateKeys(params)).rejects.toThrow(/stopped unexpectedly/)
   await expect(pool.generateKeys(params)).rejects.toThrow(/stopped unexpectedly/)
   await pool.close()
@@ -170,7 +191,7 @@ test('memory of SEAL does not grow from step to step', async () => {
   const one = { geometry: small, tiling: chooseTiling(small, POLY_DEGREE) }
   const x = new Prg(randomBytes(16)).vector(r, inputLength(small))
   const w = new Int32Array(weightLength(small)).fill(5)
-  await withPool(0, async (pool) => {
+  const work = async (pool: HePool): Promise<void> => {
     const { secretKey, publicKey } = await pool.generateKeys(params)
     const round = async (): Promise<number> => {
       const uploads = await pool.encrypt(params, secretKey, one, x)
@@ -185,5 +206,8 @@ test('memory of SEAL does not grow from step to step', async () => {
     // One ciphertext that stays behind in a round would take 256 KiB: 40 rounds would take 10 MiB.
     for (let i = 0; i < 60; i++) after = await round()
     expect(after).toBe(before)
-  })
+  }
+  // With node-seal's evaluator, which holds the most there, and with whatever is best.
+  await withPool(0, work, 'reference')
+  await withPool(0, work)
 })

@@ -12,7 +12,7 @@ import { answerBytes, publicKeyBytes, unpackAnswer, uploadBytes } from '../../co
 import { Prg } from '../../core/ring/prg.ts'
 import { ring } from '../../core/ring/ring.ts'
 import { zeros } from '../../core/ring/vector.ts'
-import { geometry } from '../fixtures/he-reference.ts'
+import { EVALUATORS, geometry, transformed } from '../fixtures/he-reference.ts'
 
 const params = heParameters(59)
 const g = geometry({ inChannels: 2, outChannels: 2, inHeight: 4, inWidth: 4, kernelHeight: 3, kernelWidth: 3 })
@@ -30,12 +30,10 @@ beforeAll(async () => {
   serverContext = await HeContext.create(params, 'server')
   keys = generateKeys(clientContext)
   client = new HeClient(clientContext, keys.secretKey)
-  server = new HeServer(serverContext, keys.publicKey)
+  server = new HeServer(serverContext, keys.publicKey, EVALUATORS[0])
   upload = client.encrypt(layout, new Prg(randomBytes(16)).vector(ring(59), 32), 0)
-  const input = server.load(server.transform(upload, 0))
-  answer = server.answer(layout, new Int32Array(36).fill(1), 0, { start: 0, end: 1 }, () => input, randomBytes(16))[0]
-    .bytes
-  input.delete()
+  const input = transformed(server, [upload])
+  answer = server.answer(layout, new Int32Array(36).fill(1), 0, { start: 0, end: 1 }, input, randomBytes(16))[0].bytes
 })
 
 afterAll(() => {
@@ -76,7 +74,11 @@ test('no header of SEAL is on the wire', () => {
 
 describe.each([
   ['upload', () => upload, (bytes: Uint8Array) => server.transform(bytes, 0)],
-  ['public key', () => keys.publicKey, (bytes: Uint8Array) => new HeServer(serverContext, bytes).delete()],
+  [
+    'public key',
+    () => keys.publicKey,
+    (bytes: Uint8Array) => new HeServer(serverContext, bytes, EVALUATORS[0]).delete(),
+  ],
   ['answer', () => answer, (bytes: Uint8Array) => client.decrypt(layout, bytes, 0, zeros(ring(59), 8))],
 ] as const)('%s', (_, good, take) => {
   test('is accepted as it came', () => {

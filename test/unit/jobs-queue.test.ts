@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { AdytonError } from '../../core/errors/errors.ts'
 import { type Job, type JobEvents, type JobStore } from '../../core/jobs/job.ts'
 import { JobQueue, type QueueEvent } from '../../core/jobs/queue.ts'
@@ -16,13 +16,15 @@ class Bench {
   readonly told: [string, unknown][] = []
   readonly saved = new Map<string, Job>()
   readonly events: QueueEvent[] = []
+  readonly logged: string[] = []
   time = 1000
   /** Jobs notice a stop only when the test lets them. */
   deaf = false
 
   readonly store: JobStore = {
     all: () => [...this.saved.values()],
-    put: (job) => void this.saved.set(job.id, structuredClone(job)),
+    // As the catalog does.
+    put: (job) => void this.saved.set(job.id, JSON.parse(JSON.stringify(job)) as Job),
     remove: (id) => void this.saved.delete(id),
   }
 
@@ -34,6 +36,7 @@ class Bench {
         return operation === 'infer' ? { lane: 'inference', resumes: false } : undefined
       },
       now: () => this.time,
+      log: (line) => void this.logged.push(line),
       runner: (job, events) => {
         let fail: (error: unknown) => void = () => undefined
         const done = new Promise<unknown>((resolve, reject) => {
@@ -167,6 +170,75 @@ describe('the queue', () => {
     await settle()
     expect(seen).toEqual(['queued', 'running', 'done'])
     expect(bench.saved.get(id)?.progress).toEqual({ text: 'step 1', fraction: 0.5 })
+  })
+
+  test('a listener that throws is dropped, with a line, and costs neither the job nor the other listeners', async () => {
+    const bench = new Bench()
+    const queue = bench.queue()
+    let calls = 0
+    queue.listen(() => {
+      calls++
+      throw new Error('the window is gone')
+    })
+    const after: string[] = []
+    queue.listen(({ kind }) => void after.push(kind))
+    const { id } = queue.submit('train', {}, 'a')
+    bench.running.get(id)?.events.onProgress({ text: 'step 1' })
+    bench.running.get(id)?.resolve(1)
+    await settle()
+    expect(queue.get(id)).toMatchObject({ state: 'done', result: 1 })
+    expect(calls).toBe(1)
+    expect(after).toEqual(['job', 'job', 'progress', 'job'])
+    expect(bench.logged).toEqual([expect.stringMatching(/hears no more: the window is gone/)])
+  })
+
+  test('what is no plain data reaches nobody: progress is left out, a job with such a result has failed', async () => {
+    const bench = new Bench()
+    const queue = bench.queue()
+    const circle: Record<string, unknown> = {}
+    circle.self = circle
+    for (const [odd, why] of [
+      [{ n: 1n }, /BigInt/],
+      [circle, /circular/],
+    ] as const) {
+      const { id } = queue.submit('train', {}, 'a')
+      const next = queue.submit('train', {}, 'b')
+      bench.events.length = 0
+      bench.running.get(id)?.events.onProgress({ text: 'step', detail: odd })
+      bench.running.get(id)?.events.onProgress({ text: 'step', transient: odd })
+      expect(bench.events).toEqual([])
+      expect(bench.logged.splice(0)).toEqual([expect.stringMatching(why), expect.stringMatching(why)])
+      bench.running.get(id)?.resolve(odd)
+      await settle()
+      expect(queue.get(id)).toMatchObject({ state: 'failed', result: null, error: { code: 'internal' } })
+      expect(queue.get(id).error?.message).toMatch(why)
+      // The lane goes on, and windows can be told of all of it.
+      expect(queue.get(next.id).state).toBe('running')
+      expect(() => JSON.stringify([queue.list(), bench.events])).not.toThrow()
+      bench.running.get(next.id)?.resolve(null)
+      await settle()
+      expect(() => queue.submit('train', odd, 'c')).toThrow(why)
+      expect(queue.list().map(({ title }) => title)).not.toContain('c')
+    }
+  })
+
+  test('a catalog that cannot be written to fails who asked, and ends nothing else', async () => {
+    const bench = new Bench()
+    const queue = bench.queue()
+    const { id } = queue.submit('train', {}, 'a')
+    const put = vi.spyOn(bench.store, 'put').mockImplementation(() => {
+      throw new Error('the disk is full')
+    })
+    expect(() => queue.submit('infer', {}, 'b')).toThrow('the disk is full')
+    bench.running.get(id)?.resolve(1)
+    await settle()
+    expect(bench.logged).toEqual([expect.stringContaining('the disk is full')])
+    put.mockRestore()
+    // What could not be kept has not happened.
+    expect(queue.list().map(({ title, state }) => [title, state])).toEqual([['a', 'running']])
+    expect(queue.busy).toBe(false)
+    queue.cancel(id)
+    expect(queue.get(id).state).toBe('cancelled')
   })
 
   test('what ran when the program ended goes on when it starts again, killed or closed', async () => {

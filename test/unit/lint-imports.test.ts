@@ -132,9 +132,14 @@ const CASES: Case[] = [
     typesOnly: ['core/api'],
   },
   {
+    from: 'electron/packaging/a.ts',
+    may: ['core/setup', 'core/api'],
+    mayNot: ['electron/main', 'core/cli', 'renderer'],
+  },
+  {
     from: 'electron/main/a.ts',
     may: ['core/api', 'core/jobs', 'electron/ipc'],
-    mayNot: ['renderer', 'renderer/app'],
+    mayNot: ['renderer', 'renderer/app', 'electron/packaging', 'core/setup'],
     typesOnly: ['electron/preload'],
   },
   {

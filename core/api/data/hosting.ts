@@ -68,6 +68,8 @@ export const HostingDetailSchema = v.object({
   pairing: v.nullable(v.object({ code: v.string(), expires: v.number(), attempts: count })),
   /** Why no code is shown; null while one is. */
   pairingEnded: v.nullable(v.picklist(['none', 'stopped', 'expired', 'attempts', 'used'])),
+  /** Fingerprint of the client that paired last, once it is remembered; null when none has since the start. */
+  paired: v.nullable(fingerprint),
   sessions: v.array(HostedSessionSchema),
   /** The last few that were not let in, newest first. */
   refused: v.array(v.object({ at: v.number(), address: v.string(), why: v.string() })),

@@ -13,7 +13,7 @@ const REFUSALS = 10
 export interface BoardOptions {
   readonly fingerprint: string
   readonly disclosure: readonly string[]
-  readonly pairing: () => Pick<HostingDetail, 'pairing' | 'pairingEnded'>
+  readonly pairing: () => Pick<HostingDetail, 'pairing' | 'pairingEnded' | 'paired'>
   readonly onProgress: OperationContext['onProgress']
 }
 
@@ -158,7 +158,7 @@ export class HostingBoard {
       addresses: [...this.#addresses],
       fingerprint,
       disclosure: [...disclosure],
-      ...(this.#state === 'listening' ? pairing() : { pairing: null, pairingEnded: 'none' }),
+      ...(this.#state === 'listening' ? pairing() : { pairing: null, pairingEnded: 'none', paired: null }),
       sessions: [...this.#sessions].map((line) => line.state),
       refused: this.#refused,
       ...this.counts,

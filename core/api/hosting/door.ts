@@ -30,6 +30,7 @@ export class Door {
   readonly #desk = new PairingDesk()
   readonly #pairings = new Set<Promise<void>>()
   #first = false
+  #paired: string | null = null
 
   private constructor(options: DoorOptions) {
     this.#options = options
@@ -95,6 +96,11 @@ export class Door {
     return this.#desk.current === null ? this.#desk.ended : null
   }
 
+  /** Fingerprint of the client that paired last. */
+  get paired(): string | null {
+    return this.#paired
+  }
+
   /** Pairs with whoever is at the other end, if it knows the code. */
   pair(channel: TlsChannel): void {
     const run = this.#pair(channel).finally(() => this.#pairings.delete(run))
@@ -116,6 +122,7 @@ export class Door {
             hostOf(peerAddress),
           ),
       )
+      this.#paired = client.fingerprint
       onNotice(`paired with ${client.name} at ${peerAddress}: ${formatFingerprint(client.fingerprint)}`)
       await channel.close()
     } catch (error) {

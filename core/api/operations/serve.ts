@@ -79,7 +79,7 @@ async function runServe(input: ServeInput, context: OperationContext): Promise<S
   const board = new HostingBoard({
     fingerprint: identity.fingerprint,
     disclosure: DISCLOSURE,
-    pairing: () => ({ pairing: door.pairing, pairingEnded: door.pairingEnded }),
+    pairing: () => ({ pairing: door.pairing, pairingEnded: door.pairingEnded, paired: door.paired }),
     onProgress: context.onProgress,
   })
   try {

@@ -63,7 +63,7 @@ export async function startReference(
 }
 
 /** An image of ours, channels first, in the layout of the file. */
-function toFile(image: Float32Array, shape: readonly number[], format: DataFormat): Float32Array {
+export function toFile(image: Float32Array, shape: readonly number[], format: DataFormat): Float32Array {
   if (image.length !== elements(shape)) throw new RangeError(`expected ${elements(shape)} numbers, got ${image.length}`)
   if (shape.length !== 3 || format === 'channels_first') return image
   const [height, width, channels] = shape

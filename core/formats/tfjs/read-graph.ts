@@ -6,10 +6,12 @@ import type { ImportedNetwork } from '../import/format.ts'
 import { MIXED, TensorFlowBuilder, USE_ONE, type DataFormat } from '../keras/values.ts'
 import type { TfjsFile } from './artifacts.ts'
 import { parseGraphDef, type GraphDef, type GraphNode } from './graph-def.ts'
+import { startGraphReference } from './graph-reference.ts'
 import { OPERATIONS, type Result } from './operations.ts'
 
 /** Throws AdytonError naming the node and the operation that cannot be run. */
-export function readGraphModel({ path, json, weights, producer }: TfjsFile): ImportedNetwork {
+export function readGraphModel(file: TfjsFile): ImportedNetwork {
+  const { path, json, weights, producer } = file
   const graph = parseGraphDef(json.modelTopology, json.signature, path)
   const order = needed(graph, path)
   const format = formatOf(order)
@@ -43,8 +45,16 @@ export function readGraphModel({ path, json, weights, producer }: TfjsFile): Imp
   }
   const output = build.output({ name: graph.output, operator: 'output' }, value)
   const built = builder.finish(output.id)
-  const notes = [...built.notes, "not compared with the file's own: no program here runs TensorFlow graphs"]
-  return { graph: built.graph, tensors: built.tensors, notes, ...(producer === undefined ? {} : { producer }) }
+  const read = { graph: built.graph, tensors: built.tensors, ...(producer === undefined ? {} : { producer }) }
+  if (format === 'channels_first') {
+    const why = "not compared with the file's own: TensorFlow.js pools and normalises channels last only"
+    return { ...read, notes: [...built.notes, why] }
+  }
+  // Without a Placeholder the builder has refused already.
+  const entry = order.find(({ op }) => op === 'Placeholder') as GraphNode
+  const input = { name: entry.name, shape: inputShape(entry) }
+  const reference = { file, nodes: order, input, output: graph.output, softmax: value.softmax }
+  return { ...read, notes: built.notes, reference: () => startGraphReference(reference) }
 }
 
 function corrupt(path: string, reason: string): AdytonError {

@@ -1,8 +1,10 @@
 // The Node-API face of the kernels: every length is checked here against what the kernels will touch, whatever the
-// caller has checked. No state is kept between calls, so worker threads may each load the addon.
+// caller has checked. No state but a thread's scratch memory is kept between calls: worker threads may load the addon.
+#include "arguments.h"
 #include "bits.h"
 #include "circuit.h"
 #include "convolution.h"
+#include "he_calls.h"
 #include "kernels.h"
 #include "memory.h"
 
@@ -21,84 +23,11 @@ namespace adyton {
 namespace {
 
 // Must equal ABI of core/kernels/index.ts.
-constexpr int kAbi = 1;
+constexpr int kAbi = 4;
 // Scratch of one block aims at a second-level cache.
 constexpr size_t kScratchTarget = 384 * 1024;
 constexpr size_t kMinBlock = 64;
 constexpr size_t kMaxBlock = 1024;
-
-[[noreturn]] void refuse(Napi::Env env, const std::string& why) { throw Napi::RangeError::New(env, why); }
-
-// Reads arguments in order; every reader checks type and range and names the argument.
-class Arguments {
- public:
-  explicit Arguments(const Napi::CallbackInfo& info) : info_(info) {}
-
-  Napi::Env env() const { return info_.Env(); }
-  Napi::Value next() const { return info_[at_]; }
-
-  uint64_t integer(const char* name, uint64_t low, uint64_t high) {
-    const Napi::Value value = info_[at_++];
-    const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
-    if (!(number >= static_cast<double>(low) && number <= static_cast<double>(high)) || std::floor(number) != number) {
-      refuse(env(), std::string(name) + " is out of range");
-    }
-    return static_cast<uint64_t>(number);
-  }
-
-  Napi::Uint8Array bytes(const char* name, uint64_t length) {
-    return array<Napi::Uint8Array>(name, napi_uint8_array, length);
-  }
-  Napi::Uint32Array words(const char* name, uint64_t length) {
-    return array<Napi::Uint32Array>(name, napi_uint32_array, length);
-  }
-  Napi::Int32Array integers(const char* name) {
-    return array<Napi::Int32Array>(name, napi_int32_array, ~uint64_t{0});
-  }
-  Napi::Int32Array integers(const char* name, uint64_t length) {
-    return array<Napi::Int32Array>(name, napi_int32_array, length);
-  }
-
-  const InstructionSet& instructionSet();
-
- private:
-  template <class Array>
-  Array array(const char* name, napi_typedarray_type type, uint64_t length) {
-    const Napi::Value value = info_[at_++];
-    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) {
-      throw Napi::TypeError::New(env(), std::string(name) + " is not the right kind of typed array");
-    }
-    const Array array = value.As<Array>();
-    if (length != ~uint64_t{0} && array.ElementLength() != length) {
-      refuse(env(), std::string(name) + " must have " + std::to_string(length) + " elements, got " +
-                        std::to_string(array.ElementLength()));
-    }
-    return array;
-  }
-
-  const Napi::CallbackInfo& info_;
-  size_t at_ = 0;
-};
-
-// In the order of INSTRUCTION_SETS in core/kernels/native.ts; null where this machine cannot run it.
-const InstructionSet* setByNumber(size_t number) {
-  switch (number) {
-    case 0:
-      return kPortable;
-    case 1:
-      return cpuHasAvx2() ? kAvx2 : nullptr;
-    case 2:
-      return cpuHasVaes512() ? kVaes512 : nullptr;
-    default:
-      return nullptr;
-  }
-}
-
-const InstructionSet& Arguments::instructionSet() {
-  const InstructionSet* set = setByNumber(integer("instruction set", 0, 2));
-  if (set == nullptr) refuse(env(), "this processor cannot run that instruction set");
-  return *set;
-}
 
 // A new byte array whose first byte is aligned to `alignment`; the memory behind it may start earlier.
 Napi::Uint8Array newBytes(Napi::Env env, size_t bytes, size_t alignment = 1) {
@@ -315,6 +244,12 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   exports.Set("joinBits", Napi::Function::New<entry<joinBitsCall>>(env, "joinBits"));
   exports.Set("conv2d", Napi::Function::New<entry<conv2dCall>>(env, "conv2d"));
   exports.Set("matvec", Napi::Function::New<entry<matvecCall>>(env, "matvec"));
+  exports.Set("nttForward", Napi::Function::New<entry<nttForwardCall>>(env, "nttForward"));
+  exports.Set("nttInverse", Napi::Function::New<entry<nttInverseCall>>(env, "nttInverse"));
+  exports.Set("accumulate", Napi::Function::New<entry<accumulateCall>>(env, "accumulate"));
+  exports.Set("divideRound", Napi::Function::New<entry<divideRoundCall>>(env, "divideRound"));
+  exports.Set("addEncryptedZero", Napi::Function::New<entry<addEncryptedZeroCall>>(env, "addEncryptedZero"));
+  exports.Set("maskShares", Napi::Function::New<entry<maskSharesCall>>(env, "maskShares"));
   return exports;
 }
 

@@ -22,9 +22,9 @@ struct Features {
     unsigned b7 = 0, c7 = 0, a7 = 0, d7 = 0;
     if (!__get_cpuid_count(7, 0, &a7, &b7, &c7, &d7)) return;
     avx2 = b7 & (1u << 5);
-    const bool f = b7 & (1u << 16), dq = b7 & (1u << 17), bw = b7 & (1u << 30), vl = b7 & (1u << 31);
+    const bool f = b7 & (1u << 16), dq = b7 & (1u << 17), ifma = b7 & (1u << 21), bw = b7 & (1u << 30), vl = b7 & (1u << 31);
     const bool vaes = c7 & (1u << 9);
-    vaes512 = avx2 && f && dq && bw && vl && vaes && (xcr0 & 0xe6) == 0xe6;  // opmask, ZMM
+    vaes512 = avx2 && f && dq && ifma && bw && vl && vaes && (xcr0 & 0xe6) == 0xe6;  // opmask, ZMM
   }
 };
 

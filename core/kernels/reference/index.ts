@@ -4,6 +4,7 @@ import { joinBits, sliceBits } from './bits.ts'
 import { conv2d, matvec } from './conv.ts'
 import { evaluate } from './evaluate.ts'
 import { garble } from './garble.ts'
+import { referenceHe } from './he.ts'
 import { expandLabels, selectLabels } from './labels.ts'
 import { transpose128 } from './transpose.ts'
 
@@ -18,4 +19,5 @@ export const referenceKernels: Kernels = Object.freeze({
   joinBits,
   conv2d,
   matvec,
+  he: referenceHe,
 })

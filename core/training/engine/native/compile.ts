@@ -61,5 +61,7 @@ export async function findCompiler(): Promise<readonly string[]> {
 }
 
 function headersOfNode(): string {
-  return path.join(path.dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json')), 'include')
+  const manifest = createRequire(import.meta.url).resolve('node-api-headers/package.json')
+  // A compiler does not see into an app's archive; the headers lie beside it.
+  return path.join(path.dirname(manifest).replace(/\bapp\.asar(?=[\\/])/, 'app.asar.unpacked'), 'include')
 }

@@ -1,12 +1,14 @@
 /** Loads TensorFlow's C library through tfjs-node's addon and registers it with tfjs-core. */
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
+import path from 'node:path'
 import type { KernelBackend } from '@tensorflow/tfjs-core'
 import { registerKernels } from '../kernels.ts'
 import { restoreUtil } from '../node-util.ts'
 import type { EngineName, EngineOptions, TensorFlow } from '../types.ts'
 import { NATIVE_BACKEND, nativeKernels, registerNativeConvolutions, type Binding } from './kernels.ts'
-import { locateAddons, type Candidate } from './locate.ts'
+import { BUILT, locateAddons, type Candidate } from './locate.ts'
+import { writeStandIns } from './sources.ts'
 
 export interface LoadedNative {
   readonly version: string
@@ -62,7 +64,8 @@ function settle(threads: number, name: EngineName): void {
   if (name === 'native-cpu') process.env.CUDA_VISIBLE_DEVICES = '-1'
 }
 
-async function register(tf: TensorFlow, { folder }: Candidate, binding: Binding): Promise<void> {
+async function register(tf: TensorFlow, { folder, origin }: Candidate, binding: Binding): Promise<void> {
+  if (origin === BUILT) writeStandIns(path.dirname(folder))
   const require = createRequire(import.meta.url)
   // Not the package's index.js: it would load the addon from its own folder only, with node-pre-gyp.
   const { NodeJSKernelBackend } = require(`${folder}/dist/nodejs_kernel_backend.js`) as {

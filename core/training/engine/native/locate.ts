@@ -23,6 +23,8 @@ export interface Candidate {
 
 export const ADDON_NAME = 'tfjs_binding.node'
 export const TFJS_NODE = '@tensorflow/tfjs-node'
+/** Origin of an addon that engine:setup, or the app, has built. */
+export const BUILT = 'built by engine:setup'
 
 /** build/engine of the repository, or the folder that ADYTON_ENGINE names. */
 export function engineFolder(): string {
@@ -74,7 +76,7 @@ export function locateIn(folder: string): Candidate | string {
   if (!existsSync(manifest.library)) {
     return `the library that the addon was built with is gone: ${manifest.library} (npm run engine:setup)`
   }
-  return { folder: packageFolder(folder), addon, origin: 'built by engine:setup' }
+  return { folder: packageFolder(folder), addon, origin: BUILT }
 }
 
 /** Name of tfjs-node's package when a folder is one. */

@@ -3,7 +3,8 @@
  * files are taken: its install script, which downloads a library, never runs, and the tfjs packages it
  * asks for are stand-ins that give the repository's tfjs-core, so that there is one tfjs in the process.
  */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import type { EngineFetch } from './fetch.ts'
@@ -51,14 +52,29 @@ export async function prepareSources(built: string, fetch: EngineFetch, log: (li
       }
     }
   }
+  writeStandIns(path.join(built, 'node_modules', '@tensorflow'))
+  return PACKAGES[0].version
+}
+
+/**
+ * Makes the tfjs packages in a folder lead to this program's tfjs-core. Called again whenever the engine is loaded: an
+ * AppImage lies elsewhere at every start.
+ */
+export function writeStandIns(folder: string): void {
   const core = createRequire(import.meta.url).resolve('@tensorflow/tfjs-core')
   for (const name of ['tfjs', 'tfjs-core']) {
-    const standIn = path.join(built, 'node_modules', '@tensorflow', name)
+    const standIn = path.join(folder, name)
     mkdirSync(standIn, { recursive: true })
-    writeFileSync(path.join(standIn, 'package.json'), `{ "name": "@tensorflow/${name}", "main": "index.js" }\n`)
-    writeFileSync(path.join(standIn, 'index.js'), `module.exports = require(${JSON.stringify(core)})\n`)
+    putFile(path.join(standIn, 'package.json'), `{ "name": "@tensorflow/${name}", "main": "index.js" }\n`)
+    putFile(path.join(standIn, 'index.js'), `module.exports = require(${JSON.stringify(core)})\n`)
   }
-  return PACKAGES[0].version
+}
+
+/** Whole or not at all, as another process may be loading it. */
+function putFile(file: string, text: string): void {
+  if (existsSync(file) && readFileSync(file, 'utf8') === text) return
+  writeFileSync(`${file}.${process.pid}`, text)
+  renameSync(`${file}.${process.pid}`, file)
 }
 
 /** The C++ files to compile. */

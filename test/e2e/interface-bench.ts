@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { findProgram } from '../../core/setup/setup.mjs'
-import { NO_CHROMIUM, openApp } from '../e2e/app.ts'
+import { NO_CHROMIUM, openApp } from './app.ts'
 import { temporaryFolder } from '../fixtures/zoo.ts'
 
 const [models = '10000', seconds = '20'] = process.argv.slice(2)
@@ -24,7 +24,7 @@ interface TraceEvent {
 
 if (NO_CHROMIUM) process.exit()
 await using folder = await temporaryFolder()
-spawnSync(process.execPath, [join(import.meta.dirname, 'zoo.ts'), models, folder.dir], { stdio: 'inherit' })
+spawnSync(process.execPath, [join(import.meta.dirname, '../bench/zoo.ts'), models, folder.dir], { stdio: 'inherit' })
 const taskset = findProgram(['taskset'])
 if (taskset === undefined) console.error('there is no taskset: the program runs on every core')
 await using app = await openApp({ data: folder.dir, ...(taskset === undefined ? {} : { under: [taskset, '-c', '0'] }) })
