@@ -91,14 +91,15 @@ describe.skipIf(NO_CHROMIUM)('two machines (skipped without Chromium)', () => {
 
     // Known from now on, under a name of one's own.
     await guest.go('/machines')
-    await here.getByRole('button', { name: /^Rename / }).click()
+    const known = here.getByRole('region', { name: 'Paired machines' })
+    await known.getByRole('button', { name: /^Rename / }).click()
     await here
       .getByRole('textbox', { name: /^New name of / })
       .and(here.locator(':focus'))
       .waitFor()
     await here.keyboard.type('Laboratory')
     await here.keyboard.press('Enter')
-    await here.getByRole('button', { name: 'Use Laboratory' }).click()
+    await known.getByRole('button', { name: 'Use Laboratory' }).click()
     await here.getByRole('radio', { name: /^digits-1k/ }).waitFor()
     await here.getByRole('button', { name: 'Choose a picture' }).click()
     await here.getByRole('button', { name: 'A drawn 3' }).click()
@@ -169,7 +170,7 @@ describe.skipIf(NO_CHROMIUM)('two machines (skipped without Chromium)', () => {
       await here.getByRole('button', { name: 'Test again' }).click()
       const steps = here.getByRole('region', { name: 'Connection test' })
       await steps.getByText('another server answers').waitFor()
-      await steps.getByText('The way to the server ends here: It is the right server').waitFor()
+      await steps.getByText('The way to the server ends here: Identity of the server').waitFor()
       await steps.getByText('somebody is in between').waitFor()
       await here.getByText('The server could not be asked').waitFor()
       await guest.shot('machines-middle')

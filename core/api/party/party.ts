@@ -19,28 +19,32 @@ export class Party<C extends { readonly do: string }> {
 
   private constructor(role: 'client' | 'server', onEvent: (event: PartyEvent) => void) {
     this.role = role
-    this.#child = startChild(role, {}, {
-      onMessage: (said) => {
-        const message = said as FromParty
-        if (message.kind !== 'done' && message.kind !== 'failed') {
-          onEvent(message)
-          return
-        }
-        const waiting = this.#waiting.get(message.id)
-        this.#waiting.delete(message.id)
-        if (message.kind === 'done') waiting?.resolve(message.result)
-        else waiting?.reject(fromPartyError(message.error))
+    this.#child = startChild(
+      role,
+      {},
+      {
+        onMessage: (said) => {
+          const message = said as FromParty
+          if (message.kind !== 'done' && message.kind !== 'failed') {
+            onEvent(message)
+            return
+          }
+          const waiting = this.#waiting.get(message.id)
+          this.#waiting.delete(message.id)
+          if (message.kind === 'done') waiting?.resolve(message.result)
+          else waiting?.reject(fromPartyError(message.error))
+        },
+        onEnd: ({ started, how }) => {
+          this.#gone = started
+            ? new AdytonError('peer-closed', `the ${role} process ended ${how}`)
+            : new AdytonError('internal', `the ${role} process could not be started: ${how}`)
+          for (const waiting of this.#waiting.values()) waiting.reject(this.#gone)
+          this.#waiting.clear()
+          // Who waits for an event of this process, and not for an answer, must not wait for ever.
+          onEvent({ kind: 'broken', error: { code: this.#gone.code, message: this.#gone.message, advice: null } })
+        },
       },
-      onEnd: ({ started, how }) => {
-        this.#gone = started
-          ? new AdytonError('peer-closed', `the ${role} process ended ${how}`)
-          : new AdytonError('internal', `the ${role} process could not be started: ${how}`)
-        for (const waiting of this.#waiting.values()) waiting.reject(this.#gone)
-        this.#waiting.clear()
-        // Who waits for an event of this process, and not for an answer, must not wait for ever.
-        onEvent({ kind: 'broken', error: { code: this.#gone.code, message: this.#gone.message, advice: null } })
-      },
-    })
+    )
   }
 
   /** Starts the process of a role. `onEvent` takes what it tells unasked. */
