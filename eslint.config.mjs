@@ -4,6 +4,9 @@ import { importTable } from './.eslint/import-rule.ts'
 
 const adyton = { rules: { 'import-table': importTable } }
 
+/** One for all files: the type checker starts anew whenever it changes. */
+const types = { projectService: true, extraFileExtensions: ['.svelte'], tsconfigRootDir: import.meta.dirname }
+
 /** Globals of a window: core runs without one. */
 const domGlobals = ['window', 'document', 'localStorage', 'sessionStorage', 'navigator', 'alert', 'XMLHttpRequest']
 
@@ -37,7 +40,7 @@ export default tseslint.config(
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommendedTypeChecked],
-    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    languageOptions: { parserOptions: types },
     rules: {
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-floating-promises': 'error',
@@ -73,9 +76,7 @@ export default tseslint.config(
     languageOptions: {
       parserOptions: {
         parser: tseslint.parser,
-        projectService: true,
-        extraFileExtensions: ['.svelte'],
-        tsconfigRootDir: import.meta.dirname,
+        ...types,
       },
     },
     rules: {

@@ -1,23 +1,4 @@
-/** What a chart of live curves takes, and how it looks. */
-
-/** Tokens of theme.css. */
-export type Token = '--own' | '--published' | '--accent' | '--text-soft'
-
-export interface Curve {
-  readonly label: string
-  /** One for each place on the x axis; null where the line breaks. */
-  readonly values: readonly (number | null)[]
-  readonly token: Token
-  /** Told apart by more than hue. */
-  readonly dash?: boolean
-}
-
-/** A stretch of the x axis with a name. */
-export interface Section {
-  readonly from: number
-  readonly to: number
-  readonly label: string
-}
+/** Live curves on the screen: their colours, and several of them as one picture. */
 
 /** A chart as it is on the screen, for a picture of several. */
 export interface ChartPicture {
