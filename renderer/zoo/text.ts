@@ -102,7 +102,7 @@ export const text = strings({
     export: 'Export…',
     exportNow: 'Export',
     toTrash: 'To trash',
-    trashOne: (name: string) => `Put ${name} into the trash`,
+    trashOne: (name: string) => `To trash: ${name}`,
     trashed: (what: string) => `${what} put into the trash`,
 
     trashText: 'What is here comes back, or goes for good.',

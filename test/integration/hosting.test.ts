@@ -71,7 +71,8 @@ describe('pairing', () => {
     await expect(infer(hosted.port, { model: 'resnet' })).rejects.toEqual(
       error('model-mismatch', `it offers "lenet-tiny", "lenet-tiny (2)"`),
     )
-    expect(hosted.detail()).toMatchObject({ prepared: 1, inferences: 1 })
+    // Told a few times a second.
+    await expect.poll(() => hosted.detail()).toMatchObject({ prepared: 1, inferences: 1 })
     await hosted.stop()
 
     // Neither --pair nor --allow: the pin is enough, at whatever port it listens now.

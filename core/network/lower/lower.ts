@@ -92,10 +92,26 @@ function assemble(
   return { plan, secret: { weights, biases } }
 }
 
-/** The options to try in order: one, or the default precisions when the caller leaves both open. */
+/**
+ * The options to try in order: one precision, or the default ones when the caller leaves both open. Where rescaling is
+ * left open as well, all of them with truncation come last: a network with several linear layers on end, of which every
+ * ReLU was culled, outgrows the ring without.
+ */
 function attempts(options: LowerOptions): ResolvedOptions[] {
-  if (options.activationBits !== undefined || options.weightBits !== undefined) return [resolveOptions(options)]
-  return PRECISIONS.map(([activationBits, weightBits]) => resolveOptions({ ...options, activationBits, weightBits }))
+  const { activationBits, weightBits, rescale = 'auto' } = options
+  const precisions =
+    activationBits === undefined && weightBits === undefined ? PRECISIONS : [[activationBits, weightBits]]
+  const rescales = rescale === 'auto' ? (['auto', 'truncate'] as const) : [rescale]
+  return rescales.flatMap((rescale) =>
+    precisions.map(([activation, weight]) =>
+      resolveOptions({
+        ...options,
+        ...(activation === undefined ? {} : { activationBits: activation }),
+        ...(weight === undefined ? {} : { weightBits: weight }),
+        rescale,
+      }),
+    ),
+  )
 }
 
 /**
