@@ -72,7 +72,7 @@ describe('pairing', () => {
       error('model-mismatch', `it offers "lenet-tiny", "lenet-tiny (2)"`),
     )
     // Told a few times a second.
-    await expect.poll(() => hosted.detail()).toMatchObject({ prepared: 1, inferences: 1 })
+    await expect.poll(() => hosted?.detail()).toMatchObject({ prepared: 1, inferences: 1 })
     await hosted.stop()
 
     // Neither --pair nor --allow: the pin is enough, at whatever port it listens now.
