@@ -311,4 +311,9 @@ async function main(): Promise<number> {
   }
 }
 
+// Whoever read the output, such as `head`, has seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(EXIT.ok)
+})
 process.exitCode = await main()
