@@ -35,7 +35,7 @@ const PredictionSchema = v.object({
   clear: v.optional(v.nullable(n), null),
   expected: v.optional(v.nullable(n), null),
   /** The most probable classes; null when only the label was revealed. */
-  top: v.optional(v.nullable(v.array(v.object({ label: n, private: n, clear: n }))), null),
+  top: v.optional(v.nullable(v.array(v.object({ label: n, private: n, clear: v.nullable(n) }))), null),
 })
 export type Prediction = v.InferOutput<typeof PredictionSchema> & { readonly index: number }
 

@@ -1,5 +1,6 @@
 /** What is said of jobs wherever they are shown. */
 import type { WindowJob } from '../../core/api/data/contract.ts'
+import { isTrainingDetail } from '../../core/api/data/training.ts'
 import { duration } from '../ui/format.ts'
 import { text } from './text.ts'
 
@@ -9,6 +10,10 @@ export const ENDED: ReadonlySet<JobState> = new Set(['done', 'failed', 'cancelle
 /** 'about 3 min left', of a running job whose share is known; '' otherwise. `now`: ms since 1970. */
 export function remaining(job: WindowJob, now: number): string {
   const fraction = job.progress?.fraction
+  const detail = job.progress?.detail
+  if (job.state === 'running' && isTrainingDetail(detail) && detail.secondsLeft !== null) {
+    return text.left(duration(detail.secondsLeft * 1000))
+  }
   if (job.state !== 'running' || job.started === null || fraction === undefined || fraction < 0.02) return ''
   const spent = spentOf(job, now)
   return text.left(duration((spent * (1 - fraction)) / fraction))

@@ -19,6 +19,7 @@ import { InferenceTracker } from '../inference/tracker.ts'
 import { noteServer, resolveTarget, targetEntries } from '../joining/target.ts'
 import type { Operation, OperationContext } from '../operation.ts'
 import { PeerStore } from '../peers.ts'
+import { topClasses, type ClassScore } from '../inference/scores.ts'
 import { kindByteReport, type DirectionBytes, type KindBytes } from '../report.ts'
 import { SOFTWARE } from '../software.ts'
 
@@ -87,6 +88,8 @@ export interface ConnectResult {
     readonly name: string
     /** True label, when the data set has one. */
     readonly expected: number | null
+    /** The most probable classes; null when only the label was revealed. */
+    readonly top: readonly ClassScore[] | null
   }[]
   readonly phases: {
     readonly setup: { readonly wallMs: number }
@@ -175,6 +178,7 @@ async function imagesFor({ plan, card }: ClientSession, input: ConnectInput, con
 
 interface Runs {
   readonly labels: readonly number[]
+  readonly tops: readonly (readonly ClassScore[] | null)[]
   readonly offline: readonly LedgerData[]
   readonly online: readonly LedgerData[]
 }
@@ -185,6 +189,7 @@ async function runImages(
   tracker: InferenceTracker,
 ): Promise<Runs> {
   const labels: number[] = []
+  const tops: (readonly ClassScore[] | null)[] = []
   const offline: LedgerData[] = []
   const online: LedgerData[] = []
   for (const image of images) {
@@ -195,9 +200,10 @@ async function runImages(
     online.push(answer.ledger)
     tracker.account('client', answer.ledger.entries)
     labels.push(answer.label)
+    tops.push(topClasses(session.plan, answer.logits ?? null, null))
     tracker.answer(answer.label, className(session, answer.label))
   }
-  return { labels, offline, online }
+  return { labels, tops, offline, online }
 }
 
 function className({ card }: ClientSession, label: number): string {
@@ -217,7 +223,7 @@ function report(
   session: ClientSession,
   input: ConnectInput,
   expected: readonly (number | null)[],
-  { labels, offline, online }: Runs,
+  { labels, tops, offline, online }: Runs,
   { server, link }: Pick<ConnectResult, 'server' | 'link'>,
 ): ConnectResult {
   const { plan, card } = session
@@ -242,6 +248,7 @@ function report(
       label,
       name: className(session, label),
       expected: expected[i],
+      top: tops[i],
     })),
     phases: {
       setup: { wallMs: session.setup.entries.reduce((sum, entry) => sum + entry.wallMs, 0) },

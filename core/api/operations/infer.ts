@@ -16,6 +16,7 @@ import { loadImages, type Images } from '../inference/images.ts'
 import { InferenceTracker } from '../inference/tracker.ts'
 import { drawViews, watchFor } from '../inference/views.ts'
 import { machineName, record, type Recorded } from '../recording.ts'
+import { topClasses, type ClassScore } from '../inference/scores.ts'
 import { LocalRun, type LocalInference, type LocalRunOptions } from '../local-run.ts'
 import type { Operation, OperationContext } from '../operation.ts'
 import {
@@ -83,14 +84,6 @@ export interface Prediction {
 }
 
 /** How probable a class is: the softmax of the private logits, and of those of the clear float run. */
-export interface ClassScore {
-  readonly label: number
-  readonly private: number
-  readonly clear: number
-}
-
-const TOP = 5
-
 export interface InferResult {
   readonly model: {
     readonly id: string
@@ -243,7 +236,7 @@ async function runInfer(input: InferInput, context: OperationContext): Promise<I
       name: network.classNames[result.label] ?? String(result.label),
       clear: clear[i],
       expected: expected[i],
-      top: topClasses(lowered, result, clearLogits[i]),
+      top: topClasses(lowered.plan, result.logits, clearLogits[i]),
     })),
   }
   if (input.record && 'model' in input.source) await record(input.source.model, input.data, recorded(result), context)
@@ -292,25 +285,6 @@ async function startRun(options: LocalRunOptions & { readonly signal: AbortSigna
 
 function sumTimes(entries: readonly { readonly wallMs: number }[]): number {
   return entries.reduce((sum, entry) => sum + entry.wallMs, 0)
-}
-
-function topClasses(
-  { plan }: LoweredModel,
-  { logits }: LocalInference,
-  clearLogits: Float32Array,
-): ClassScore[] | null {
-  if (logits === null) return null
-  const ours = softmax(dequantise(plan.values[(plan.steps.at(-1) as RevealStep).input], logits))
-  const clear = softmax(Float64Array.from(clearLogits))
-  const scores = Array.from(ours, (score, label) => ({ label, private: score, clear: clear[label] }))
-  return scores.sort((a, b) => b.private - a.private).slice(0, TOP)
-}
-
-function softmax(logits: Float64Array): Float64Array {
-  const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity)
-  const powers = logits.map((logit) => Math.exp(logit - largest))
-  const all = powers.reduce((a, b) => a + b, 0)
-  return powers.map((power) => power / all)
 }
 
 function deviations(
