@@ -29,6 +29,7 @@ export class ZooState {
   scrolled = 0
   readonly #names = new Map<string, ModelRow>()
   #anchor = 0
+  #typing: ReturnType<typeof setTimeout> | undefined
 
   constructor(trash: boolean) {
     this.trash = trash
@@ -49,9 +50,16 @@ export class ZooState {
   }
 
   ask(query: string): void {
+    this.type(query, 0)
+  }
+
+  /** Takes what is being typed at once, so that nothing builds on an older query, and lists it when the hand rests. */
+  type(query: string, restMs: number): void {
+    clearTimeout(this.#typing)
     this.query = query
     this.active = 0
-    void this.reload()
+    if (restMs === 0) void this.reload()
+    else this.#typing = setTimeout(() => void this.reload(), restMs)
   }
 
   sortBy(sort: Sort): void {
