@@ -27,8 +27,8 @@ const COST = {
   /** With two data primes; work under HE grows with their number. */
   encrypt: 3.2,
   uploadToNtt: 1.2,
-  product: 0.62,
-  answer: 5,
+  product: 0.06,
+  answer: 1.5,
   decrypt: 3,
   /** A million AND gates: garbled, sent and stored; read back and evaluated. */
   garble: 80,
