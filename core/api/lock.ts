@@ -42,8 +42,12 @@ export async function holdFolder(data: string): Promise<() => Promise<void>> {
   const other = await claim(folder)
   if (other === undefined) {
     // Whichever way the process ends by itself.
-    process.once('exit', () => rmSync(join(folder, formatOwner(ownOwner())), { force: true }))
-    return () => release(folder)
+    const atExit = (): void => rmSync(join(folder, formatOwner(ownOwner())), { force: true })
+    process.once('exit', atExit)
+    return () => {
+      process.off('exit', atExit)
+      return release(folder)
+    }
   }
   const pid = parseOwner(other)?.pid
   throw new AdytonError('host-running', `${data} is in use by another Adyton (process ${pid ?? other})`, {
