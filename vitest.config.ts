@@ -1,4 +1,8 @@
 import { defineConfig } from 'vitest/config'
+import { keepCompiled } from './core/cli/compile-cache.ts'
+
+// For the workers, and for what they start.
+keepCompiled()
 
 export default defineConfig({
   test: {

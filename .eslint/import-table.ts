@@ -97,7 +97,7 @@ export const ENTRY_POINTS: Readonly<Record<string, readonly string[]>> = {
   // Trains the bundled model and writes it as a model folder.
   'core/training/digits/main.ts': ['core/formats'],
   // `npm start` stages the desktop app before it runs it.
-  'core/cli/start.ts': ['core/setup'],
+  'core/cli/window.ts': ['core/setup'],
   // Builds the windows.
   'renderer/vite.config.ts': ['core/setup'],
 }
