@@ -20,6 +20,8 @@ export interface Expected {
   readonly step: number
   /** Exact payload bytes, or the inclusive range that is acceptable. */
   readonly length: number | { readonly min: number; readonly max: number }
+  /** Where a payload of as many bytes may be put; by default, and for any other payload, memory of its own. */
+  readonly memory?: Uint8Array
 }
 
 export interface Channel {

@@ -167,7 +167,8 @@ export class FramedChannel implements Channel {
       this.#receiveSequence++
       const missing = header.length - this.#transport.unread
       const started = performance.now()
-      const payload = await this.#read(header.length, waiting)
+      const memory = header.type === expected.type ? expected.memory : undefined
+      const payload = await this.#read(header.length, waiting, memory)
       this.receiving.add(missing, performance.now() - started)
       if (header.type === MESSAGES.abort) throw decodeAbort(payload)
       if (header.type === MESSAGES.close) {
@@ -179,8 +180,8 @@ export class FramedChannel implements Channel {
     }
   }
 
-  async #read(length: number, waiting: () => string): Promise<Uint8Array> {
-    const bytes = await this.#timed((progress) => this.#transport.read(length, progress), waiting)
+  async #read(length: number, waiting: () => string, memory?: Uint8Array): Promise<Uint8Array> {
+    const bytes = await this.#timed((progress) => this.#transport.read(length, progress, memory), waiting)
     this.#bytesReceived += length
     return bytes
   }

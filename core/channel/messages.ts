@@ -35,6 +35,7 @@ export const MESSAGES = {
   pairingClientProof: 28,
   pairingServerProof: 29,
   pairingClientName: 30,
+  otTrees: 31,
   /** Of a server over TLS: the client's certificate is accepted. First frame, or the last one of a pairing. Empty. */
   welcome: 242,
   /** Why the peer ends the session; see encodeAbort in core/channel/frames.ts. */
@@ -61,6 +62,7 @@ const KINDS: Readonly<Record<MessageName, MessageKind>> = {
   heAnswer: 'he',
   delta: 'share',
   otBootstrap: 'ot',
+  otTrees: 'ot',
   otExtension: 'ot',
   tables: 'gc',
   offlineEnd: 'control',

@@ -42,8 +42,8 @@ export class SocketTransport implements ByteTransport {
     return this.#inbox.disconnected
   }
 
-  read(length: number, progress: () => void): Promise<Uint8Array> {
-    return this.#inbox.read(length, progress)
+  read(length: number, progress: () => void, memory?: Uint8Array): Promise<Uint8Array> {
+    return this.#inbox.read(length, progress, memory)
   }
 
   async write(header: Uint8Array, payload: Uint8Array, progress: () => void): Promise<void> {

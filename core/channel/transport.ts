@@ -4,10 +4,10 @@ import type { AdytonError } from '../errors/errors.ts'
 /** A reliable byte stream in both directions. At most one read and one write are under way at a time. */
 export interface ByteTransport {
   /**
-   * Exactly `length` bytes in a buffer of their own, allocated now and not before. `progress` is called whenever
-   * some arrive. Rejects with an AdytonError when the stream ends first.
+   * Exactly `length` bytes in a buffer of their own, allocated now and not before, or in `memory` if it has as many.
+   * `progress` is called whenever some arrive. Rejects with an AdytonError when the stream ends first.
    */
-  read(length: number, progress: () => void): Promise<Uint8Array>
+  read(length: number, progress: () => void, memory?: Uint8Array): Promise<Uint8Array>
   /**
    * Writes header and payload. Resolves when the transport holds no reference to them any more and has room;
    * `progress` is called whenever some are taken.
@@ -82,16 +82,16 @@ export class Inbox {
     this.#size += chunk.length - start
   }
 
-  read(length: number, progress: () => void): Promise<Uint8Array> {
+  read(length: number, progress: () => void, memory?: Uint8Array): Promise<Uint8Array> {
     if (this.#want !== undefined) throw new Error('a read is already under way')
     if (length <= this.#size) {
-      const bytes = this.#take(length)
+      const bytes = this.#take(length, memory)
       this.#onRead()
       return Promise.resolve(bytes)
     }
     if (this.#end !== undefined) return Promise.reject(this.#end)
     return new Promise((resolve, reject) => {
-      const target = allocate(length)
+      const target = memory?.length === length ? memory : allocate(length)
       const filled = this.#size
       this.#copyTo(target, filled)
       this.#want = { target, filled, progress, resolve, reject }
@@ -116,7 +116,7 @@ export class Inbox {
     this.#head = this.#used = this.#size = 0
   }
 
-  #take(length: number): Uint8Array {
+  #take(length: number, memory: Uint8Array | undefined): Uint8Array {
     const head = this.#chunks[this.#head]
     // A chunk that is exactly what is asked for, in memory of its own, changes hands without a copy.
     if (head !== undefined && this.#used === 0 && head.length === length && head.length === head.buffer.byteLength) {
@@ -124,7 +124,7 @@ export class Inbox {
       this.#advance()
       return new Uint8Array(head.buffer)
     }
-    const target = allocate(length)
+    const target = memory?.length === length ? memory : allocate(length)
     this.#copyTo(target, length)
     return target
   }

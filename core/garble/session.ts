@@ -10,6 +10,7 @@
  */
 import { AdytonError } from '../errors/errors.ts'
 import type { Circuit, GarbleOutput, Kernels } from '../kernels/interface.ts'
+import { free } from '../ring/memory.ts'
 
 /** Default bound on the garbled tables, and on either side's labels, of one chunk. */
 export const CHUNK_BYTES = 8 * 2 ** 20
@@ -133,7 +134,9 @@ export function garblerLabels(
   bits: Uint8Array,
 ): Uint8Array {
   const zero = zeroLabels(kernels, garbler, circuit, chunk)
-  return kernels.selectLabels(zero, bits, circuit.garblerInputs, chunk.instances, garbler.delta)
+  const active = kernels.selectLabels(zero, bits, circuit.garblerInputs, chunk.instances, garbler.delta)
+  free(zero)
+  return active
 }
 
 function zeroLabels(kernels: Kernels, garbler: Garbler, circuit: Circuit, chunk: Chunk): Uint8Array {

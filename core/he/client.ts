@@ -1,10 +1,14 @@
 /** The client's side of a linear step under HE, in one thread: keys, uploads, reading answers. */
-import type { Ciphertext, Decryptor, Encryptor, Plaintext } from 'node-seal/allows'
+import type { HeKernels } from '../kernels/interface.ts'
 import type { RingVector } from '../ring/ring.ts'
+import { KernelCipher } from './cipher-kernel.ts'
+import { SealCipher } from './cipher-seal.ts'
+import type { HeCipher } from './cipher.ts'
 import { decodeResults, encodeInput, resultCoefficients } from './encoding.ts'
 import type { Layout } from './layout.ts'
-import { release, type HeContext, type Serialised } from './seal.ts'
-import { packSeeded, unpackAnswer } from './wire.ts'
+import { release, sealContext, type HeContext } from './seal.ts'
+import type { HeShape } from './shape.ts'
+import { packSeeded } from './wire.ts'
 
 /** Keys of one context. They may serve many inferences. */
 export interface HeKeys {
@@ -30,54 +34,39 @@ export function generateKeys(context: HeContext): HeKeys {
   }
 }
 
-/** Encrypts shares and reads answers with one secret key. Holds SEAL objects: call {@link delete}. */
+/** Encrypts shares and reads answers with one secret key. Holds it: call {@link delete}. */
 export class HeClient {
-  readonly context: HeContext
-  readonly #encryptor: Encryptor
-  readonly #decryptor: Decryptor
-  readonly #plain: Plaintext
-  readonly #answer: Ciphertext
-  readonly #plainBuffer: Serialised
-  readonly #answerBuffer: Serialised
+  readonly context: HeShape
+  readonly #cipher: HeCipher
+  readonly #plain: Uint32Array
 
-  constructor(context: HeContext, secretKey: Uint8Array) {
-    const { seal } = context
+  /**
+   * Works on `kernels`, or on node-seal without, which takes an HeContext. Throws AdytonError 'package-corrupt' for bytes
+   * that are no secret key of the parameters.
+   */
+  constructor(context: HeShape, secretKey: Uint8Array, kernels?: HeKernels) {
     this.context = context
-    const secret = context.loadSecretKey(secretKey)
-    // SEAL's encryptor wants a public key even when it only ever encrypts under the secret one.
-    const generator = new seal.KeyGenerator(context.context, secret)
-    const open = generator.createPublicKey()
-    this.#encryptor = new seal.Encryptor(context.context, open, secret)
-    this.#decryptor = new seal.Decryptor(context.context, secret)
-    release(secret, generator, open)
-    this.#plain = new seal.Plaintext()
-    this.#answer = new seal.Ciphertext()
-    this.#plainBuffer = context.plainBuffer()
-    this.#answerBuffer = context.ciphertextBuffer('answer', false)
+    this.#cipher =
+      kernels === undefined
+        ? new SealCipher(sealContext(context), secretKey)
+        : new KernelCipher(context, kernels, secretKey)
+    this.#plain = new Uint32Array(2 * context.params.polyDegree)
   }
 
   delete(): void {
-    this.#plainBuffer.bytes.fill(0)
-    release(this.#encryptor, this.#decryptor, this.#plain, this.#answer)
+    this.#plain.fill(0)
+    this.#cipher.delete()
   }
 
   /** Wire form of upload `index` of a share over Z_2^plainBits, [C][H][W]. */
   encrypt(layout: Layout, share: RingVector, index: number): Uint8Array {
-    encodeInput(layout, share, index, this.#plainBuffer.words)
-    this.context.load(this.#plain, this.#plainBuffer)
-    const made = this.#encryptor.encryptSymmetricSerializable(this.#plain)
-    try {
-      return packSeeded(this.context, made.saveToArray(this.context.seal.ComprModeType.none) as Uint8Array, 'data')
-    } finally {
-      made.delete()
-    }
+    encodeInput(layout, share, index, this.#plain)
+    return this.#cipher.encrypt(this.#plain)
   }
 
   /** Reads answer `index` into the elements of the client's output share that it carries. */
   decrypt(layout: Layout, answer: Uint8Array, index: number, output: RingVector): void {
-    unpackAnswer(this.context, answer, resultCoefficients(layout, index), this.#answerBuffer, `HE answer ${index}`)
-    this.context.load(this.#answer, this.#answerBuffer)
-    this.#decryptor.decrypt(this.#answer, this.#plain)
-    decodeResults(layout, index, this.context.plainWords(this.#plain), output)
+    const plain = this.#cipher.decrypt(answer, resultCoefficients(layout, index), `HE answer ${index}`)
+    decodeResults(layout, index, plain, output)
   }
 }

@@ -1,32 +1,18 @@
 /** The server's arithmetic on our own kernels. */
 import { randomBytes } from 'node:crypto'
-import type { Ciphertext } from 'node-seal/allows'
-import { heRing } from '../kernels/index.ts'
 import type { HeKernels, HeMask, HeRing } from '../kernels/interface.ts'
 import { Prg } from '../ring/prg.ts'
 import { encodeWeights } from './encoding.ts'
 import type { HeEvaluator, TransformedUploads } from './evaluator.ts'
 import { runBlocks, type Layout, type Range } from './layout.ts'
-import { primesOf } from './parameters.ts'
-import type { HeContext } from './seal.ts'
+import type { HeShape } from './shape.ts'
+import { unpackSeededWords } from './wire.ts'
 
 /** Weight plaintexts of one call: what the kernels sum up before they reduce. */
 const BLOCKS = 8
 
-/** Rings are costly to make and the same for every key. */
-const rings = new WeakMap<HeContext, HeRing>()
-
-function ringOf(context: HeContext): HeRing {
-  let ring = rings.get(context)
-  if (ring === undefined) {
-    ring = heRing(context.params.polyDegree, [...primesOf(context.params)])
-    rings.set(context, ring)
-  }
-  return ring
-}
-
 export class KernelEvaluator implements HeEvaluator {
-  readonly #context: HeContext
+  readonly #shape: HeShape
   readonly #kernels: HeKernels
   readonly #ring: HeRing
   readonly #primes: number
@@ -35,19 +21,27 @@ export class KernelEvaluator implements HeEvaluator {
   /** [2][all primes][N] in NTT form. */
   readonly #publicKey: Uint32Array
 
-  constructor(context: HeContext, kernels: HeKernels, publicKey: Uint32Array) {
-    this.#context = context
+  /** Takes a public key in wire form; throws AdytonError 'payload-invalid' where it is none. */
+  constructor(shape: HeShape, kernels: HeKernels, publicKey: Uint8Array) {
+    this.#shape = shape
     this.#kernels = kernels
-    this.#ring = ringOf(context)
-    this.#primes = context.primes('data')
+    this.#ring = shape.ring
+    this.#primes = shape.primes('data')
     this.#plain = new Int32Array(BLOCKS * this.#ring.degree)
-    this.#publicKey = publicKey
+    this.#publicKey = new Uint32Array(shape.polynomialBytes('key') / 2)
+    this.#unpack(publicKey, 'key', this.#publicKey, 'HE public key')
   }
 
-  transform(upload: Ciphertext): Uint32Array {
-    const words = this.#context.ciphertextWords(upload)
+  transform(upload: Uint8Array, words: Uint32Array, what: string): void {
+    this.#unpack(upload, 'data', words, what)
     this.#kernels.nttForward(this.#ring, this.#primes, words)
-    return words
+  }
+
+  /** Both polynomials of a seeded ciphertext or key. */
+  #unpack(bytes: Uint8Array, level: 'data' | 'key', words: Uint32Array, what: string): void {
+    const half = words.length / 2
+    const seed = unpackSeededWords(this.#shape, bytes, level, words.subarray(0, half), what)
+    this.#kernels.expandSeed(this.#ring, this.#shape.primes(level), seed, words.subarray(half))
   }
 
   sums(layout: Layout, weights: Int32Array, run: number, tiles: Range, uploads: TransformedUploads): Uint32Array {
@@ -83,12 +77,12 @@ export class KernelEvaluator implements HeEvaluator {
   }
 
   mask(stream: Uint32Array): HeMask | undefined {
-    return this.#kernels.maskShares(this.#ring, this.#primes, this.#context.params.plainBits, stream)
+    return this.#kernels.maskShares(this.#ring, this.#primes, this.#shape.params.plainBits, stream)
   }
 
   switchDown(ciphertext: Uint32Array): Uint32Array {
     let words = ciphertext
-    for (let primes = this.#primes; primes > this.#context.primes('answer'); primes--) {
+    for (let primes = this.#primes; primes > this.#shape.primes('answer'); primes--) {
       words = this.#kernels.divideRound(this.#ring, primes, words)
     }
     return words

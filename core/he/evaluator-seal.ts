@@ -1,14 +1,16 @@
 /** The server's arithmetic on node-seal's evaluator: for machines without native kernels. */
-import type { Ciphertext, Encryptor, Plaintext, PublicKey } from 'node-seal/allows'
+import type { Ciphertext, Encryptor, Plaintext } from 'node-seal/allows'
 import { encodeWeights } from './encoding.ts'
 import type { HeEvaluator, TransformedUploads } from './evaluator.ts'
 import { runBlocks, type Layout, type Range } from './layout.ts'
 import { release, type HeContext, type Serialised } from './seal.ts'
+import { unpackSeeded } from './wire.ts'
 
 /** Holds SEAL objects: call {@link delete}. */
 export class SealEvaluator implements HeEvaluator {
   readonly #context: HeContext
   readonly #encryptor: Encryptor
+  readonly #seeded: Serialised
   readonly #transformed: Serialised
   readonly #weights: Serialised
   readonly #words: Serialised
@@ -21,11 +23,20 @@ export class SealEvaluator implements HeEvaluator {
   #batch = -1
   readonly #loaded = new Map<number, Ciphertext>()
 
-  /** The key remains the caller's. */
-  constructor(context: HeContext, publicKey: PublicKey) {
+  /** Takes a public key in wire form; throws AdytonError 'payload-invalid' where it is none. */
+  constructor(context: HeContext, publicKey: Uint8Array) {
     const { seal } = context
     this.#context = context
-    this.#encryptor = new seal.Encryptor(context.context, publicKey)
+    const buffer = context.seededBuffer('key', true)
+    unpackSeeded(context, publicKey, 'key', buffer, 'HE public key')
+    const key = new seal.PublicKey()
+    try {
+      context.load(key, buffer)
+      this.#encryptor = new seal.Encryptor(context.context, key)
+    } finally {
+      key.delete()
+    }
+    this.#seeded = context.seededBuffer('data', false)
     this.#transformed = context.ciphertextBuffer('data', true)
     this.#words = context.ciphertextBuffer('data', false)
     this.#weights = context.plainBuffer()
@@ -49,9 +60,11 @@ export class SealEvaluator implements HeEvaluator {
     this.#batch = -1
   }
 
-  transform(upload: Ciphertext): Uint32Array {
-    this.#context.evaluator.cipherTransformToNttInplace(upload)
-    return this.#context.ciphertextWords(upload)
+  transform(upload: Uint8Array, words: Uint32Array, what: string): void {
+    unpackSeeded(this.#context, upload, 'data', this.#seeded, what)
+    this.#context.load(this.#scratch, this.#seeded)
+    this.#context.evaluator.cipherTransformToNttInplace(this.#scratch)
+    words.set(this.#context.ciphertextWords(this.#scratch))
   }
 
   sums(layout: Layout, weights: Int32Array, run: number, tiles: Range, uploads: TransformedUploads): Uint32Array {

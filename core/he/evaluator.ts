@@ -1,5 +1,4 @@
 /** The server's arithmetic on ciphertexts, of which there are two: our kernels' and node-seal's. */
-import type { Ciphertext } from 'node-seal/allows'
 import type { HeMask } from '../kernels/interface.ts'
 import type { Layout, Range } from './layout.ts'
 
@@ -15,8 +14,8 @@ export interface TransformedUploads {
  * evaluators give the same words, encryptions of zero apart.
  */
 export interface HeEvaluator {
-  /** Transforms an upload that SEAL has expanded to NTT form. */
-  transform(upload: Ciphertext): Uint32Array
+  /** Checks an upload in wire form, expands its seed and transforms it to NTT form, [2][data primes][N], into `words`. */
+  transform(upload: Uint8Array, words: Uint32Array, what: string): void
   /** Sums of products of run `run` of output channels for each of `tiles`, [tiles][2][data primes][N]. */
   sums(layout: Layout, weights: Int32Array, run: number, tiles: Range, uploads: TransformedUploads): Uint32Array
   /** Adds a fresh public-key encryption of zero, in place. */

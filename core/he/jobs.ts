@@ -10,8 +10,9 @@ import { generateKeys, HeClient, type HeKeys } from './client.ts'
 import { resultElements } from './encoding.ts'
 import { layoutOf, type Layout, type Range } from './layout.ts'
 import { placeShare } from './mask.ts'
-import { HeContext } from './seal.ts'
+import { HeContext, loadSeal } from './seal.ts'
 import { HeServer } from './server.ts'
+import { HeShape } from './shape.ts'
 import type { HeParameters, HeStep } from './types.ts'
 
 /** A key in shared memory; `id` is a digest of it, by which a thread finds what it has already built. */
@@ -116,16 +117,22 @@ class Kept<T extends { delete(): void }> {
   }
 }
 
-/** One thread's SEAL state: contexts, keys and the uploads it works on. */
+/** One thread's state: contexts, keys and the uploads it works on. */
 export class Workbench {
   readonly #contexts = new Map<string, Promise<HeContext>>()
+  readonly #shapes = new Map<string, HeShape>()
   readonly #clients = new Kept<HeClient>()
   readonly #servers = new Kept<HeServer>()
   readonly #choice: KernelChoice | undefined
 
-  /** Evaluates on the kernels that `choice` or the environment names, else the best there are; see loadKernels. */
+  /** Works on the kernels that `choice` or the environment names, else the best there are; see loadKernels. */
   constructor(choice: KernelChoice | undefined) {
     this.#choice = choice
+  }
+
+  /** Compiles SEAL ahead of need where it does all the work; with kernels it makes keys only. */
+  async warm(): Promise<void> {
+    if (this.#kernels() === undefined) await loadSeal()
   }
 
   /** Does one job. Rejects with AdytonError when what a peer sent is not valid. */
@@ -148,7 +155,7 @@ export class Workbench {
       }
       case 'transform': {
         const server = await this.#server(job)
-        job.output.set(server.transform(job.upload, job.index))
+        server.transform(job.upload, job.index, job.output)
         return undefined
       }
       case 'answer':
@@ -178,7 +185,7 @@ export class Workbench {
   }
 
   #context(params: HeParameters, role: 'client' | 'server'): Promise<HeContext> {
-    const id = `${role} ${params.plainBits} ${params.polyDegree} ${params.primeBits.join()}`
+    const id = `${role} ${nameOf(params)}`
     let context = this.#contexts.get(id)
     if (context === undefined) {
       context = HeContext.create(params, role)
@@ -189,21 +196,34 @@ export class Workbench {
     return context
   }
 
-  async #client(job: { readonly params: HeParameters; readonly key: SharedKey }): Promise<HeClient> {
-    const context = await this.#context(job.params, 'client')
-    return this.#clients.get(job.key.id, () => new HeClient(context, job.key.bytes))
-  }
-
-  /** Undefined where only the reference runs, than which node-seal's evaluator is faster. */
+  /** Undefined where only the reference runs, than which node-seal is faster. */
   #kernels(): HeKernels | undefined {
     const kernels = loadKernels(this.#choice === undefined ? {} : { force: this.#choice })
     return kernels === referenceKernels ? undefined : kernels.he
   }
 
-  async #server(job: { readonly params: HeParameters; readonly key: SharedKey }): Promise<HeServer> {
-    const context = await this.#context(job.params, 'server')
-    return this.#servers.get(job.key.id, () => new HeServer(context, job.key.bytes, this.#kernels()))
+  async #client({ params, key }: { readonly params: HeParameters; readonly key: SharedKey }): Promise<HeClient> {
+    const shape = await this.#shape(params, 'client')
+    return this.#clients.get(key.id, () => new HeClient(shape, key.bytes, this.#kernels()))
   }
+
+  async #server({ params, key }: { readonly params: HeParameters; readonly key: SharedKey }): Promise<HeServer> {
+    const shape = await this.#shape(params, 'server')
+    return this.#servers.get(key.id, () => new HeServer(shape, key.bytes, this.#kernels()))
+  }
+
+  async #shape(params: HeParameters, role: 'client' | 'server'): Promise<HeShape> {
+    const kernels = this.#kernels()
+    if (kernels === undefined) return this.#context(params, role)
+    const id = nameOf(params)
+    const shape = this.#shapes.get(id) ?? new HeShape(params, kernels)
+    this.#shapes.set(id, shape)
+    return shape
+  }
+}
+
+function nameOf(params: HeParameters): string {
+  return `${params.plainBits} ${params.polyDegree} ${params.primeBits.join()}`
 }
 
 function layoutFor(job: WithStep): Layout {

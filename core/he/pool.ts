@@ -83,7 +83,7 @@ export class HePool {
     checkVector(params, share, g.inChannels * g.inHeight * g.inWidth)
     const key = sharedKey(params, secretKey)
     const words = shared(Uint32Array, share.words)
-    const uploads = new InOrder(tileCount(layout) * layout.blocks, options.onCiphertext)
+    const uploads = new InOrder(tileCount(layout) * layout.blocks, options)
     await this.#threads.call(options.signal, (call) =>
       all(uploads.length, async (index) => {
         uploads.put(index, await call.run({ kind: 'encrypt', params, key, step: bare(step), share: words, index }))
@@ -142,7 +142,7 @@ export class HePool {
       maskKey: maskKey.slice(),
       share: outputWords(params, layout),
     }
-    const answers = new InOrder(tiles * layout.runs, options.onCiphertext)
+    const answers = new InOrder(tiles * layout.runs, options)
     const source = uploadSource(inputs, tiles * layout.blocks)
     await this.#threads
       .call(options.signal, async (call) => {
@@ -202,23 +202,24 @@ async function all(count: number, task: (index: number) => Promise<unknown>): Pr
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
 }
 
-/** Collects results that come in any order and hands them on in order. */
+/** Collects results that come in any order and hands them on in order, until the signal is raised. */
 class InOrder {
   readonly items: Uint8Array[]
   readonly length: number
-  readonly #next: ((index: number, bytes: Uint8Array) => void) | undefined
+  readonly #options: HeOptions
   #handed = 0
 
-  constructor(length: number, next: ((index: number, bytes: Uint8Array) => void) | undefined) {
+  constructor(length: number, options: HeOptions) {
     this.length = length
     this.items = new Array<Uint8Array>(length)
-    this.#next = next
+    this.#options = options
   }
 
   put(index: number, bytes: Uint8Array): void {
     this.items[index] = bytes
-    while (this.#handed < this.length && this.items[this.#handed] !== undefined) {
-      this.#next?.(this.#handed, this.items[this.#handed])
+    const { onCiphertext, signal } = this.#options
+    while (this.items[this.#handed] !== undefined && signal?.aborted !== true) {
+      onCiphertext?.(this.#handed, this.items[this.#handed])
       this.#handed++
     }
   }

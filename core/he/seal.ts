@@ -27,11 +27,8 @@ import type {
 } from 'node-seal/allows'
 import { AdytonError } from '../errors/errors.ts'
 import { answerPrimes, checkParameters, dataPrimes, primesOf } from './parameters.ts'
-import { modulusOf, type Modulus } from './residues.ts'
+import { badSecretKey, HeShape, SEED_BYTES, type Level } from './shape.ts'
 import type { HeParameters } from './types.ts'
-
-/** Bytes of the seed that stands for the second polynomial of a fresh ciphertext or key. */
-export const SEED_BYTES = 64
 
 const HEADER = 16
 const PLAINTEXT_DATA = HEADER + 32 + 8 + 8 + HEADER + 8
@@ -68,31 +65,24 @@ function setUint64(bytes: Uint8Array, at: number, value: number): void {
   new DataView(bytes.buffer, bytes.byteOffset).setBigUint64(at, BigInt(value), true)
 }
 
-/** Level of the modulus chain: all primes (keys), the data primes (fresh ciphertexts), or an answer's. */
-export type Level = 'key' | 'data' | 'answer'
-
 /**
  * A SEAL context with what this program needs around it. A client's context has t = 2^plainBits. The server's
  * operations do not depend on t, so its context has t = 2^33, room for signed 32-bit weights: SEAL lifts small
  * plaintexts into the NTT several times faster.
  */
-export class HeContext {
+export class HeContext extends HeShape {
   readonly seal: MainModule
-  readonly params: HeParameters
   readonly context: SEALContext
   readonly evaluator: Evaluator
-  /** All primes, the key prime last. */
-  readonly moduli: readonly Modulus[]
   readonly #headers = new Map<Level, Uint8Array>()
   readonly #parms: Readonly<Record<Level, ParmsIdType>>
   readonly #plainHeader: Uint8Array
 
   private constructor(seal: MainModule, params: HeParameters, context: SEALContext) {
+    super(params)
     this.seal = seal
-    this.params = params
     this.context = context
     this.evaluator = new seal.Evaluator(context)
-    this.moduli = Array.from(primesOf(params), modulusOf)
     const chain = [context.firstContextData()]
     for (let drop = dataPrimes(params) - answerPrimes(params); drop > 0; drop--)
       chain.push(chain.at(-1)!.nextContextData())
@@ -154,17 +144,6 @@ export class HeContext {
 
   parmsId(level: Level): ParmsIdType {
     return this.#parms[level]
-  }
-
-  /** Primes of a level. */
-  primes(level: Level): number {
-    if (level === 'key') return this.moduli.length
-    return level === 'data' ? dataPrimes(this.params) : answerPrimes(this.params)
-  }
-
-  /** Bytes of one polynomial in SEAL's memory. */
-  polynomialBytes(level: Level): number {
-    return this.primes(level) * this.params.polyDegree * 8
   }
 
   /** An all-zero plaintext to be filled and given to {@link loadPlain}; reusable. */
@@ -244,11 +223,7 @@ export class HeContext {
     }
   }
 
-  /** Bytes of a secret key as {@link secretKeyBytes} gives it: the words without a header. */
-  get secretKeyLength(): number {
-    return this.polynomialBytes('key')
-  }
-
+  /** The words of a secret key without a header, secretKeyLength bytes. */
   secretKeyBytes(key: SecretKey): Uint8Array {
     const saved = key.saveToArray(this.seal.ComprModeType.none) as Uint8Array
     if (saved.length !== PLAINTEXT_DATA + this.secretKeyLength) throw layoutError('secret key')
@@ -257,12 +232,7 @@ export class HeContext {
 
   /** Throws AdytonError 'package-corrupt' for bytes that are no secret key of these parameters. */
   loadSecretKey(bytes: Uint8Array): SecretKey {
-    const wrong = (cause?: unknown): AdytonError =>
-      new AdytonError('package-corrupt', 'the stored HE secret key does not fit its parameters', {
-        advice: 'Delete the stored keys; new ones are made at the next pairing.',
-        cause,
-      })
-    if (bytes.length !== this.secretKeyLength) throw wrong()
+    if (bytes.length !== this.secretKeyLength) throw badSecretKey()
     const buffer = serialised(this.#plainHeader, this.secretKeyLength)
     // A key is a plaintext in NTT form at the key level: its parms id and counts differ from a message's.
     buffer.bytes.set(this.#headers.get('key')!.subarray(HEADER, HEADER + 32), HEADER)
@@ -277,7 +247,7 @@ export class HeContext {
       return key
     } catch (cause) {
       key.delete()
-      throw wrong(cause)
+      throw badSecretKey(cause)
     } finally {
       buffer.bytes.fill(0)
     }
@@ -288,6 +258,12 @@ function layoutError(what: string): AdytonError {
   return new AdytonError('internal', `node-seal's ${what} is not laid out as this program expects`, {
     advice: 'Install the version of node-seal that package-lock.json names.',
   })
+}
+
+/** The context that node-seal's half of a choice needs; throws TypeError for a mere shape. */
+export function sealContext(shape: HeShape): HeContext {
+  if (shape instanceof HeContext) return shape
+  throw new TypeError("without kernels, node-seal's context is needed")
 }
 
 /** Deletes SEAL objects, newest first. */

@@ -9,7 +9,6 @@
  * - Coefficients of the first polynomial that carry no result are not sent: they are other sums of weights.
  * - No product is skipped because a weight is zero; only structure that is public decides what is computed.
  */
-import type { Ciphertext } from 'node-seal/allows'
 import type { HeKernels } from '../kernels/interface.ts'
 import type { RingVector } from '../ring/ring.ts'
 import { resultCoefficients } from './encoding.ts'
@@ -19,8 +18,9 @@ import type { HeEvaluator, TransformedUploads } from './evaluator.ts'
 import type { Layout, Range } from './layout.ts'
 import { answerKey, answerMask } from './mask.ts'
 import { addResidues } from './residues.ts'
-import type { HeContext, Serialised } from './seal.ts'
-import { packAnswer, unpackSeeded } from './wire.ts'
+import { sealContext } from './seal.ts'
+import type { HeShape } from './shape.ts'
+import { packAnswer } from './wire.ts'
 
 /** Turns defences off so that tests can show that something breaks. Nothing but a test may pass it. */
 export interface UnsafeOptions {
@@ -39,44 +39,30 @@ export interface Answer {
 
 /** Evaluates linear steps on one client's ciphertexts. Holds SEAL objects: call {@link delete}. */
 export class HeServer {
-  readonly context: HeContext
+  readonly context: HeShape
   readonly #evaluator: HeEvaluator
-  readonly #upload: Serialised
-  readonly #scratch: Ciphertext
 
   /**
-   * Evaluates on `kernels`, or on node-seal's evaluator without. Throws AdytonError 'payload-invalid' for a public key
-   * that is no such thing.
+   * Evaluates on `kernels`, or on node-seal's evaluator without, which takes an HeContext. Throws AdytonError
+   * 'payload-invalid' for a public key that is no such thing.
    */
-  constructor(context: HeContext, publicKey: Uint8Array, kernels: HeKernels | undefined) {
-    const { seal } = context
+  constructor(context: HeShape, publicKey: Uint8Array, kernels: HeKernels | undefined) {
     this.context = context
-    const buffer = context.seededBuffer('key', true)
-    unpackSeeded(context, publicKey, 'key', buffer, 'HE public key')
-    const key = new seal.PublicKey()
-    try {
-      context.load(key, buffer)
-      this.#evaluator =
-        kernels === undefined
-          ? new SealEvaluator(context, key)
-          : new KernelEvaluator(context, kernels, context.publicKeyWords(key))
-    } finally {
-      key.delete()
-    }
-    this.#upload = context.seededBuffer('data', false)
-    this.#scratch = new seal.Ciphertext()
+    this.#evaluator =
+      kernels === undefined
+        ? new SealEvaluator(sealContext(context), publicKey)
+        : new KernelEvaluator(context, kernels, publicKey)
   }
 
   delete(): void {
     this.#evaluator.delete()
-    this.#scratch.delete()
   }
 
-  /** Checks an upload, expands its seed and transforms it to NTT form: [2][primes][N] words. */
-  transform(upload: Uint8Array, index: number): Uint32Array {
-    unpackSeeded(this.context, upload, 'data', this.#upload, `HE upload ${index}`)
-    this.context.load(this.#scratch, this.#upload)
-    return this.#evaluator.transform(this.#scratch)
+  /** Checks an upload, expands its seed and transforms it to NTT form: [2][data primes][N] words, into `words` if given. */
+  transform(upload: Uint8Array, index: number, words?: Uint32Array): Uint32Array {
+    const out = words ?? new Uint32Array(this.context.polynomialBytes('data') / 2)
+    this.#evaluator.transform(upload, out, `HE upload ${index}`)
+    return out
   }
 
   /** Drops what is held of a batch of uploads. */

@@ -7,9 +7,10 @@
  *   answer      second polynomial, prime by prime; then the result coefficients of the first, prime by prime
  */
 import { AdytonError } from '../errors/errors.ts'
-import { answerPrimes, dataPrimes } from './parameters.ts'
-import { packResidues, residueBytes, unpackResidues, type Modulus } from './residues.ts'
-import { SEED_BYTES, type HeContext, type Level, type Serialised } from './seal.ts'
+import { answerPrimes, dataPrimes, primesOf } from './parameters.ts'
+import { packResidues, residueBytes, unpackResidues } from './residues.ts'
+import type { HeContext, Serialised } from './seal.ts'
+import { SEED_BYTES, type HeShape, type Level } from './shape.ts'
 import type { HeParameters } from './types.ts'
 
 function polynomialWire(params: HeParameters, primes: number, count: number): number {
@@ -42,41 +43,65 @@ function checkLength(bytes: Uint8Array, expected: number, what: string): void {
 
 /** Packs a polynomial [primes][N], or its coefficients `pick`; returns the byte after it. */
 function packPolynomial(
-  moduli: readonly Modulus[],
+  shape: HeShape,
+  level: Level,
   words: Uint32Array,
   out: Uint8Array,
   at: number,
   pick?: Uint32Array,
 ): number {
-  const size = words.length / moduli.length
-  moduli.forEach(({ bits }, i) => {
+  const size = 2 * shape.params.polyDegree
+  const count = pick?.length ?? size / 2
+  for (let i = 0; i < shape.primes(level); i++) {
+    const { bits } = shape.moduli[i]
     const part = words.subarray(i * size, (i + 1) * size)
-    at = packResidues(part, pick?.length ?? size / 2, bits, out, at, pick)
-  })
+    const end = at + residueBytes(count, bits)
+    if (shape.kernels === undefined) packResidues(part, count, bits, out, at, pick)
+    else shape.kernels.packResidues(part, bits, out.subarray(at, end), pick)
+    at = end
+  }
   return at
 }
 
 function unpackPolynomial(
-  moduli: readonly Modulus[],
+  shape: HeShape,
+  level: Level,
   bytes: Uint8Array,
   at: number,
   words: Uint32Array,
   what: string,
   pick?: Uint32Array,
 ): number {
-  const size = words.length / moduli.length
-  moduli.forEach((modulus, i) => {
+  const size = 2 * shape.params.polyDegree
+  const count = pick?.length ?? size / 2
+  for (let i = 0; i < shape.primes(level); i++) {
+    const modulus = shape.moduli[i]
     const part = words.subarray(i * size, (i + 1) * size)
-    at = unpackResidues(bytes, at, pick?.length ?? size / 2, modulus, part, what, pick)
-  })
+    const end = at + residueBytes(count, modulus.bits)
+    // Where the kernel refuses, the slower code says why.
+    if (shape.kernels?.unpackResidues(bytes.subarray(at, end), primesOf(shape.params)[i], part, pick) !== true) {
+      unpackResidues(bytes, at, count, modulus, part, what, pick)
+    }
+    at = end
+  }
   return at
 }
 
 /** Wire form of a seeded ciphertext ('data') or public key ('key') as SEAL saved it. */
 export function packSeeded(context: HeContext, saved: Uint8Array, level: 'data' | 'key'): Uint8Array {
   const { words, seed } = context.seededParts(saved, level)
-  const out = new Uint8Array(level === 'data' ? uploadBytes(context.params) : publicKeyBytes(context.params))
-  out.set(seed, packPolynomial(context.moduli.slice(0, context.primes(level)), words, out, 0))
+  return packSeededWords(context, words, seed, level)
+}
+
+/** Wire form of a first polynomial and the seed of the second. */
+export function packSeededWords(
+  shape: HeShape,
+  words: Uint32Array,
+  seed: Uint8Array,
+  level: 'data' | 'key',
+): Uint8Array {
+  const out = new Uint8Array(level === 'data' ? uploadBytes(shape.params) : publicKeyBytes(shape.params))
+  out.set(seed, packPolynomial(shape, level, words, out, 0))
   return out
 }
 
@@ -88,35 +113,41 @@ export function unpackSeeded(
   into: Serialised,
   what: string,
 ): void {
-  checkLength(bytes, level === 'data' ? uploadBytes(context.params) : publicKeyBytes(context.params), what)
-  const at = unpackPolynomial(context.moduli.slice(0, context.primes(level)), bytes, 0, into.words, what)
-  context.setSeed(into, bytes.subarray(at))
+  context.setSeed(into, unpackSeededWords(context, bytes, level, into.words, what))
 }
 
-const ANSWER: Level = 'answer'
+/** Fills the first polynomial, [primes][N], and returns the seed of the second; throws AdytonError 'payload-invalid'. */
+export function unpackSeededWords(
+  shape: HeShape,
+  bytes: Uint8Array,
+  level: 'data' | 'key',
+  words: Uint32Array,
+  what: string,
+): Uint8Array {
+  checkLength(bytes, level === 'data' ? uploadBytes(shape.params) : publicKeyBytes(shape.params), what)
+  return bytes.subarray(unpackPolynomial(shape, level, bytes, 0, words, what))
+}
 
 /** Wire form of an answer, [2][primes][N] words, whose results are at `coefficients`. */
-export function packAnswer(context: HeContext, words: Uint32Array, coefficients: Uint32Array): Uint8Array {
-  const moduli = context.moduli.slice(0, context.primes(ANSWER))
+export function packAnswer(context: HeShape, words: Uint32Array, coefficients: Uint32Array): Uint8Array {
   const out = new Uint8Array(answerBytes(context.params, coefficients.length))
   const half = words.length / 2
-  const at = packPolynomial(moduli, words.subarray(half), out, 0)
-  packPolynomial(moduli, words.subarray(0, half), out, at, coefficients)
+  const at = packPolynomial(context, 'answer', words.subarray(half), out, 0)
+  packPolynomial(context, 'answer', words.subarray(0, half), out, at, coefficients)
   return out
 }
 
-/** Fills a ciphertext buffer of level 'answer': coefficients that were not sent are zero. */
+/** Fills the words of an answer, [2][primes][N]: coefficients that were not sent are zero. */
 export function unpackAnswer(
-  context: HeContext,
+  context: HeShape,
   bytes: Uint8Array,
   coefficients: Uint32Array,
-  into: Serialised,
+  words: Uint32Array,
   what: string,
 ): void {
   checkLength(bytes, answerBytes(context.params, coefficients.length), what)
-  const moduli = context.moduli.slice(0, context.primes(ANSWER))
-  const half = into.words.length / 2
-  const at = unpackPolynomial(moduli, bytes, 0, into.words.subarray(half), what)
-  into.words.fill(0, 0, half)
-  unpackPolynomial(moduli, bytes, at, into.words.subarray(0, half), what, coefficients)
+  const half = words.length / 2
+  const at = unpackPolynomial(context, 'answer', bytes, 0, words.subarray(half), what)
+  words.fill(0, 0, half)
+  unpackPolynomial(context, 'answer', bytes, at, words.subarray(0, half), what, coefficients)
 }

@@ -3,7 +3,6 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { AdytonError, type ErrorCode } from '../errors/errors.ts'
 import type { KernelChoice } from '../kernels/index.ts'
 import { Workbench, type Job, type JobResult } from './jobs.ts'
-import { loadSeal } from './seal.ts'
 
 /** What a worker sends back: the result of a job, or its error as data (class identity does not survive cloning). */
 export type Reply =
@@ -24,8 +23,8 @@ export interface WorkerData {
 const port = parentPort
 if (port === null) throw new Error('core/he/worker.ts runs as a worker thread only')
 const bench = new Workbench((workerData as WorkerData).kernels)
-// Compile SEAL while the pool's owner is still busy elsewhere; a failure shows again at the first job.
-loadSeal().catch(() => undefined)
+// While the pool's owner is still busy elsewhere; a failure shows again at the first job.
+bench.warm().catch(() => undefined)
 
 function transferable(result: JobResult): ArrayBuffer[] {
   if (result instanceof Uint8Array) return [result.buffer as ArrayBuffer]

@@ -12,8 +12,11 @@ import {
   type EvaluateInput,
   type GarbleContext,
   type GarbleInput,
+  type HeEncryption,
+  type HeKey,
   type HeRing,
   type HeSums,
+  type LeafKeys,
 } from './interface.ts'
 
 /** Largest side, kernel, stride, padding or channel count of a convolution; keeps every product below 2^53. */
@@ -112,6 +115,29 @@ export function checkExpandLabels(key: Uint8Array, firstBlock: number, count: nu
   checkBytes('key', key, 16)
   checkInteger('count', count, 0, 2 ** 40)
   checkInteger('firstBlock', firstBlock, 0, Number.MAX_SAFE_INTEGER - count)
+}
+
+export function checkLeafKeys(leaves: LeafKeys, firstBlock: number, n: number): void {
+  const { bits, keys } = leaves
+  if (bits !== 1 && bits !== 2 && bits !== 4) throw new RangeError(`a tree has 1, 2 or 4 levels, got ${String(bits)}`)
+  checkBytes('leaves', keys, (128 / bits) * 2 ** bits * 16)
+  checkInteger('n', n, 0, 2 ** 30)
+  if (n % 128 !== 0) throw new RangeError(`n must be a multiple of 128, got ${n}`)
+  checkInteger('firstBlock', firstBlock, 0, Number.MAX_SAFE_INTEGER - n / 128)
+}
+
+export function checkChoices(choices: Uint8Array, n: number): void {
+  checkBytes('choices', choices, n / 8)
+}
+
+/** Where labels are to be written, if that is given. */
+export function checkLabelMemory(n: number, memory: Uint8Array | undefined): void {
+  if (memory !== undefined) checkBytes('memory', memory, n * 16)
+}
+
+export function checkCorrelation(leaves: LeafKeys, n: number, delta: Uint8Array, message: Uint8Array): void {
+  checkBytes('delta', delta, 16)
+  checkBytes('message', message, ((128 / leaves.bits) * n) / 8)
 }
 
 export function checkSelectLabels(
@@ -230,5 +256,45 @@ export function checkMask(ring: HeRing, primes: number, bits: number, stream: Ui
   checkInteger('bits', bits, 1, 63)
   const count = Math.max(1, Math.floor(stream.length / (2 * primes)))
   checkResidues('stream', stream, 2 * primes * count)
+  return count
+}
+
+/** Throws unless `words` are a polynomial and the seed is one of SEAL's. */
+export function checkSeed(ring: HeRing, primes: number, seed: Uint8Array, words: Uint32Array): void {
+  checkInteger('primes', primes, 1, ring.primes.length)
+  checkBytes('seed', seed, 64)
+  checkResidues('words', words, 2 * primes * ring.degree)
+}
+
+function checkKey(ring: HeRing, bits: number, { primes, words }: HeKey): void {
+  checkInteger('bits', bits, 1, 60)
+  checkInteger('primes', primes, 1, ring.primes.length)
+  checkResidues('key', words, 4 * primes * ring.degree)
+}
+
+export function checkEncryption(ring: HeRing, { key, bits, seed, noise, plain }: HeEncryption): void {
+  checkKey(ring, bits, key)
+  checkBytes('seed', seed, 64)
+  checkBytes('noise', noise, 6 * ring.degree)
+  checkResidues('plain', plain, 2 * ring.degree)
+}
+
+export function checkDecryption(ring: HeRing, bits: number, key: HeKey, words: Uint32Array, places: Uint32Array): void {
+  checkKey(ring, bits, key)
+  checkResidues('words', words, 4 * key.primes * ring.degree)
+  if (!(places instanceof Uint32Array)) throw new TypeError('places must be a Uint32Array')
+  if (places.length > ring.degree || places.some((place) => place >= ring.degree)) {
+    throw new RangeError(`places must be at most ${ring.degree} numbers below it`)
+  }
+}
+
+/** Throws unless residues, packed at `bits` bits, fit `bytes`, and their places `words`; returns how many they are. */
+export function checkPacked(words: Uint32Array, bits: number, bytes: Uint8Array, places?: Uint32Array): number {
+  checkInteger('bits', bits, 33, 63)
+  const size = Math.floor(words.length / 2)
+  checkResidues('words', words, 2 * size)
+  if (places?.some((place) => place >= size)) throw new RangeError('places must be below the number of residues')
+  const count = places?.length ?? size
+  checkBytes('packed residues', bytes, Math.ceil((count * bits) / 8))
   return count
 }

@@ -9,6 +9,7 @@ import { referenceKernels } from './reference/index.ts'
 
 export type * from './interface.ts'
 export { GATE_AND, GATE_NOT, GATE_XOR } from './interface.ts'
+export { heKey } from './reference/he-client.ts'
 export { heRing } from './reference/ntt-tables.ts'
 export { referenceKernels } from './reference/index.ts'
 
@@ -24,7 +25,7 @@ export const KERNEL_CHOICES: readonly KernelChoice[] = [
 const CHOICES: readonly string[] = KERNEL_CHOICES
 
 /** Must equal `abi` of native/addon.cc. */
-const ABI = 4
+const ABI = 9
 
 export interface LoadOptions {
   /** Takes these kernels or throws; without it, the environment variable ADYTON_KERNELS may name a choice. */

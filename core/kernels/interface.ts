@@ -96,8 +96,29 @@ export interface HeSums {
   readonly sums: Uint32Array
 }
 
+/** A secret key as the kernels read it; made by heKey of reference/he-client.ts. Whoever makes it wipes `words`. */
+export interface HeKey {
+  /** Primes of the ciphertexts that it serves: the first so many of the ring. */
+  readonly primes: number
+  /** NTT form, [primes][2][N]: a residue's place in the second half has floor(residue 2^64 / prime). */
+  readonly words: Uint32Array
+}
+
+/** A symmetric encryption. */
+export interface HeEncryption {
+  readonly key: HeKey
+  /** t = 2^bits, bits 1 to 60. */
+  readonly bits: number
+  /** 64 random bytes that stand for the second polynomial and are sent. */
+  readonly seed: Uint8Array
+  /** [N][6] secret random bytes, independent of the seed: see HeKernels.addEncryptedZero. */
+  readonly noise: Uint8Array
+  /** Two words a coefficient below t, [N]. */
+  readonly plain: Uint32Array
+}
+
 /**
- * BFV evaluation on raw residues. A residue takes two words, low before high, and is below its prime; a call throws
+ * BFV on raw residues. A residue takes two words, low before high, and is below its prime; a call throws
  * RangeError where one is not. Polynomials are [primes][N], at the first primes of the ring; arrays start at a multiple
  * of 8 bytes. NTT form has Microsoft SEAL's order and root of unity, so all results equal its evaluator's bit for bit.
  */
@@ -123,6 +144,23 @@ export interface HeKernels {
    * prime; bits is 1 to 63.
    */
   maskShares(ring: HeRing, primes: number, bits: number, stream: Uint32Array): HeMask | undefined
+  /** Fills a polynomial with what SEAL expands a 64-byte seed to (BLAKE2xb, rejection), in NTT form or out of it. */
+  expandSeed(ring: HeRing, primes: number, seed: Uint8Array, words: Uint32Array): void
+  /** First polynomial of a symmetric encryption, round(q plain / t) - a s - e: SEAL's, from given randomness. */
+  encryptSeeded(ring: HeRing, encryption: HeEncryption): Uint32Array
+  /**
+   * A plaintext's coefficients at `places`, in N of two words each whose others are zero, from a ciphertext [2][primes][N]
+   * out of NTT form. Rounded as SEAL's decryptor does: by base conversion, so that within 2^-57 of a half it may go either
+   * way. t = 2^bits, bits 1 to 60.
+   */
+  decrypt(ring: HeRing, bits: number, key: HeKey, words: Uint32Array, places: Uint32Array): Uint32Array
+  /**
+   * Packs residues, `bits` bits each (33 to 63) and least significant first, into exactly as many bytes as they take: all
+   * of `words`, or those at `places` in that order.
+   */
+  packResidues(words: Uint32Array, bits: number, out: Uint8Array, places?: Uint32Array): void
+  /** The reverse; false, with words of no use, when a residue is not below its prime or a padding bit is set. */
+  unpackResidues(bytes: Uint8Array, prime: bigint, words: Uint32Array, places?: Uint32Array): boolean
 }
 
 /** Two words a number, low before high. */
@@ -131,6 +169,14 @@ export interface HeMask {
   readonly residues: Uint32Array
   /** [count] */
   readonly shares: Uint32Array
+}
+
+/** Keys of the leaves of the trees of one end of a SoftSpokenOT extension (core/ot/trees.ts). */
+export interface LeafKeys {
+  /** Bits of the correlation, and levels, of one tree. */
+  readonly bits: 1 | 2 | 4
+  /** AES-128 keys, [128 / bits][2^bits][16]; secret. */
+  readonly keys: Uint8Array
 }
 
 export interface Kernels {
@@ -153,6 +199,29 @@ export interface Kernels {
   /** Active labels: zero[w][j] xor (bit[w][j] ? delta : 0); `bits` is a packed bit array of `wires` x `instances`. */
   selectLabels(zero: Uint8Array, bits: Uint8Array, wires: number, instances: number, delta: Uint8Array): Uint8Array
 
+  /**
+   * SoftSpokenOT (Roy 2022), the receiver's message [128 / bits][n / 8] for n transfers, a multiple of 128. Let r(i, x) be
+   * n bits of the AES-128-CTR keystream of leaf x of tree i from block `firstBlock`: column i is the sum of all r(i, x) and
+   * of `choices`, n packed bits.
+   */
+  cotChoose(leaves: LeafKeys, firstBlock: number, n: number, choices: Uint8Array): Uint8Array
+  /**
+   * The receiver's labels [n][16]: bit i * bits + b is the sum of the r(i, x) of which x has bit b. They are written to
+   * `memory`, n * 16 bytes, if it is given: fresh memory can cost more than the labels.
+   */
+  cotLabels(leaves: LeafKeys, firstBlock: number, n: number, memory?: Uint8Array): Uint8Array
+  /**
+   * The sender's end: labels [n][16] as the receiver's, with column i of its message added to bit i * bits + b where
+   * `delta`, 16 bytes, has that bit. Leaf x is numbered x xor the bits of delta of its tree; leaf 0 does not count.
+   */
+  cotSend(
+    leaves: LeafKeys,
+    firstBlock: number,
+    n: number,
+    delta: Uint8Array,
+    message: Uint8Array,
+    memory?: Uint8Array,
+  ): Uint8Array
   /** Transposes a 128 x n bit matrix: rows of n / 8 bytes (n a multiple of 128), bits LSB first -> n rows of 16 bytes. */
   transpose128(matrix: Uint8Array, n: number): Uint8Array
 
@@ -169,7 +238,7 @@ export interface Kernels {
    * Weights are signed, |w| < 2^31.
    */
   conv2d(words: Uint32Array, stride: 1 | 2, weights: Int32Array, geometry: ConvGeometry): Uint32Array
-  /** The server's evaluation under HE. */
+  /** HE, both parties' part. */
   readonly he: HeKernels
 
   /** Matrix-vector product modulo 2^32 or 2^64: weights [rows][cols] by words [cols]. */

@@ -1,25 +1,40 @@
 /** The C++ kernels as {@link Kernels}: checks arguments with the reference's words, then calls the addon. */
 import {
+  checkChoices,
   checkConv,
+  checkDecryption,
+  checkCorrelation,
   checkEncryptedZero,
+  checkEncryption,
   checkEvaluate,
   checkGarble,
   checkJoinBits,
+  checkLabelMemory,
+  checkLeafKeys,
   checkMask,
   checkMatvec,
+  checkPacked,
   checkPolynomials,
+  checkSeed,
   checkSelectLabels,
   checkSliceBits,
   checkSums,
   checkTranspose,
 } from './check.ts'
 import type { GarbleOutput, HeKernels, HeMask, HeRing, Kernels } from './interface.ts'
+import { decryptionWords } from './reference/he-client.ts'
 import { expandLabels } from './reference/labels.ts'
 import { ringTableWords } from './reference/ntt-tables.ts'
+import { transferKernels } from './reference/transfers.ts'
 
-/** Instruction sets of the addon, best last; each is its own translation unit. */
-export const INSTRUCTION_SETS = ['portable', 'avx2', 'vaes512'] as const
+/** Instruction sets of the addon; of those that a machine runs the last is the fastest. Each is its own translation unit. */
+export const INSTRUCTION_SETS = ['portable', 'armv8', 'avx2', 'vaes256', 'vaes512'] as const
 export type InstructionSet = (typeof INSTRUCTION_SETS)[number]
+
+/** The sets that some processor of the architecture, as process.arch names it, can run. */
+export function setsOf(arch: string): InstructionSet[] {
+  return INSTRUCTION_SETS.filter((set) => set === 'portable' || (set === 'armv8' ? 'arm64' : 'x64') === arch)
+}
 
 /** The addon's exports. `set` is a place in INSTRUCTION_SETS; every call checks all lengths itself. */
 export interface NativeAddon {
@@ -27,6 +42,8 @@ export interface NativeAddon {
   readonly abi: number
   /** Numbers of the instruction sets that were compiled and that this processor and system can run. */
   readonly supported: readonly number[]
+  /** Of these, the ones with AES instructions for cotReceive and cotSend. */
+  readonly transfers: readonly number[]
   garble(
     set: number,
     garblerInputs: number,
@@ -55,6 +72,32 @@ export interface NativeAddon {
     tables: Uint8Array,
   ): Uint8Array
   selectLabels(wires: number, instances: number, zero: Uint8Array, bits: Uint8Array, delta: Uint8Array): Uint8Array
+  cotChoose(
+    set: number,
+    bits: number,
+    leaves: Uint8Array,
+    firstBlock: number,
+    n: number,
+    choices: Uint8Array,
+  ): Uint8Array
+  cotLabels(
+    set: number,
+    bits: number,
+    leaves: Uint8Array,
+    firstBlock: number,
+    n: number,
+    memory: Uint8Array | undefined,
+  ): Uint8Array
+  cotSend(
+    set: number,
+    bits: number,
+    leaves: Uint8Array,
+    firstBlock: number,
+    n: number,
+    delta: Uint8Array,
+    message: Uint8Array,
+    memory: Uint8Array | undefined,
+  ): Uint8Array
   transpose128(n: number, matrix: Uint8Array): Uint8Array
   sliceBits(stride: number, n: number, bits: number, words: Uint32Array): Uint8Array
   joinBits(stride: number, n: number, bits: number, sliced: Uint8Array): Uint32Array
@@ -121,10 +164,66 @@ export interface NativeAddon {
     residues: Uint32Array,
     shares: Uint32Array,
   ): boolean
+  expandSeed(
+    set: number,
+    degree: number,
+    primes: number,
+    tables: Uint32Array,
+    seed: Uint8Array,
+    words: Uint32Array,
+  ): void
+  encryptSeeded(
+    set: number,
+    degree: number,
+    primes: number,
+    tables: Uint32Array,
+    bits: number,
+    key: Uint32Array,
+    seed: Uint8Array,
+    noise: Uint8Array,
+    plain: Uint32Array,
+    out: Uint32Array,
+  ): void
+  decryptScaled(
+    set: number,
+    degree: number,
+    primes: number,
+    tables: Uint32Array,
+    bits: number,
+    constants: Uint32Array,
+    key: Uint32Array,
+    words: Uint32Array,
+    count: number,
+    places: Uint32Array,
+    out: Uint32Array,
+  ): void
+  packResidues(
+    size: number,
+    words: Uint32Array,
+    count: number,
+    places: Uint32Array | undefined,
+    bits: number,
+    out: Uint8Array,
+  ): void
+  unpackResidues(
+    size: number,
+    words: Uint32Array,
+    count: number,
+    places: Uint32Array | undefined,
+    low: number,
+    high: number,
+    bytes: Uint8Array,
+  ): boolean
 }
 
 /** What people read in place of the addon's own short names. */
-const TITLES: Record<InstructionSet, string> = { portable: 'portable', avx2: 'aesni-avx2', vaes512: 'vaes-avx512' }
+const TITLES: Record<InstructionSet, string> = {
+  portable: 'portable',
+  armv8: 'armv8-aes-neon',
+  avx2: 'aesni-avx2',
+  vaes256: 'vaes-avx2',
+  vaes512: 'vaes-avx512',
+}
 
 /** The ring as the HE calls take it. */
 function atPrimes({ degree, tables }: HeRing, primes: number): [number, number, Uint32Array] {
@@ -161,7 +260,65 @@ function heKernels(addon: NativeAddon, set: number): HeKernels {
       const { residues, shares } = mask
       return addon.maskShares(set, ...atPrimes(ring, primes), bits, count, stream, residues, shares) ? mask : undefined
     },
+    expandSeed(ring, primes, seed, words) {
+      checkSeed(ring, primes, seed, words)
+      addon.expandSeed(set, ...atPrimes(ring, primes), seed, words)
+    },
+    encryptSeeded(ring, encryption) {
+      checkEncryption(ring, encryption)
+      const { key, bits, seed, noise, plain } = encryption
+      const out = new Uint32Array(2 * key.primes * ring.degree)
+      addon.encryptSeeded(set, ...atPrimes(ring, key.primes), bits, key.words, seed, noise, plain, out)
+      return out
+    },
+    decrypt(ring, bits, key, words, places) {
+      checkDecryption(ring, bits, key, words, places)
+      const constants = decryptionWords(ring, key.primes, bits)
+      const out = new Uint32Array(2 * ring.degree)
+      addon.decryptScaled(
+        set,
+        ...atPrimes(ring, key.primes),
+        bits,
+        constants,
+        key.words,
+        words,
+        places.length,
+        places,
+        out,
+      )
+      return out
+    },
+    packResidues(words, bits, out, places) {
+      const count = checkPacked(words, bits, out, places)
+      addon.packResidues(words.length / 2, words, count, places, bits, out)
+    },
+    unpackResidues(bytes, prime, words, places) {
+      const count = checkPacked(words, prime.toString(2).length, bytes, places)
+      const [low, high] = [Number(prime & 0xffffffffn), Number(prime >> 32n)]
+      return addon.unpackResidues(words.length / 2, words, count, places, low, high, bytes)
+    },
   })
+}
+
+function nativeTransfers(addon: NativeAddon, set: number): Pick<Kernels, 'cotChoose' | 'cotLabels' | 'cotSend'> {
+  return {
+    cotChoose(leaves, firstBlock, n, choices) {
+      checkLeafKeys(leaves, firstBlock, n)
+      checkChoices(choices, n)
+      return addon.cotChoose(set, leaves.bits, leaves.keys, firstBlock, n, choices)
+    },
+    cotLabels(leaves, firstBlock, n, memory) {
+      checkLeafKeys(leaves, firstBlock, n)
+      checkLabelMemory(n, memory)
+      return addon.cotLabels(set, leaves.bits, leaves.keys, firstBlock, n, memory)
+    },
+    cotSend(leaves, firstBlock, n, delta, message, memory) {
+      checkLeafKeys(leaves, firstBlock, n)
+      checkCorrelation(leaves, n, delta, message)
+      checkLabelMemory(n, memory)
+      return addon.cotSend(set, leaves.bits, leaves.keys, firstBlock, n, delta, message, memory)
+    },
+  }
 }
 
 /** Wraps the addon for one of its instruction sets. */
@@ -210,6 +367,9 @@ export function nativeKernels(addon: NativeAddon, instructionSet: InstructionSet
       checkSelectLabels(zero, bits, wires, instances, delta)
       return addon.selectLabels(wires, instances, zero, bits, delta)
     },
+    ...(addon.transfers.includes(set)
+      ? nativeTransfers(addon, set)
+      : transferKernels((matrix, n) => addon.transpose128(n, matrix))),
     transpose128(matrix, n) {
       checkTranspose(matrix, n)
       return addon.transpose128(n, matrix)

@@ -23,7 +23,8 @@ import {
   type BaseReceiverState,
 } from './base.ts'
 import { BLOCK_BYTES, checkBytes, checkMessage, KAPPA } from './bits.ts'
-import { CotReceiver, CotSender, extensionBytes, RECEIVER_SEED_BYTES, SENDER_SEED_BYTES } from './extension.ts'
+import { CotReceiver, CotSender, extensionBytes } from './extension.ts'
+import { growTrees, pruneTrees, RECEIVER_SEED_BYTES, SENDER_SEED_BYTES } from './trees.ts'
 
 /** Exact bytes of the client's and the server's message of a pairing. */
 export const PAIRING_CLIENT_BYTES = BASE_RECEIVER_BYTES
@@ -31,8 +32,10 @@ export const PAIRING_SERVER_BYTES = BASE_SENDER_BYTES
 /** Bytes of a package id and of the nonce in the server's message. */
 export const PACKAGE_ID_BYTES = 16
 const NONCE_BYTES = 16
+/** Trees of one level need no message of their own, and 128 transfers are few. */
+const LEVELS = 1
 /** Exact bytes of the server's only message for a package: nonce, then an extension of 128. */
-export const PACKAGE_SEED_BYTES = NONCE_BYTES + extensionBytes(KAPPA)
+export const PACKAGE_SEED_BYTES = NONCE_BYTES + extensionBytes(KAPPA, LEVELS)
 
 /** What the client keeps of a pairing; both fields are secret. */
 export interface ClientPairing {
@@ -71,7 +74,7 @@ export function pairingClientFinish(state: BaseReceiverState, received: Uint8Arr
   return { delta: state.choices, seeds: new Uint8Array(Buffer.concat(keys)) }
 }
 
-/** The garbler's end of a package: what a CotSender takes. */
+/** The garbler's end of a package: what pruneTrees takes. */
 export interface PackageSenderSeeds {
   /** 16 bytes, fresh, bit 0 of byte 0 set: free-XOR offset and correlation. Secret. */
   readonly delta: Uint8Array
@@ -98,7 +101,7 @@ export function packageServerStart(
   const delta = derive(packageSeed, `garbling delta ${id}`, BLOCK_BYTES)
   delta[0] |= 1
   const nonce = derive(packageSeed, `transfer nonce ${id}`, NONCE_BYTES)
-  const receiver = new CotReceiver(kernels, packageKeys(pairing.seeds, packageId, nonce))
+  const receiver = new CotReceiver(kernels, growTrees(LEVELS, packageKeys(pairing.seeds, packageId, nonce)).leaves)
   const { message, labels } = receiver.extend(delta, KAPPA)
   const seeds = new Uint8Array(SENDER_SEED_BYTES)
   for (let j = 0; j < KAPPA; j++) {
@@ -118,7 +121,9 @@ export function packageClientFinish(
   checkBytes('seeds of the pairing', pairing.seeds, SENDER_SEED_BYTES)
   checkMessage('seeds of a package', received, PACKAGE_SEED_BYTES)
   const nonce = received.slice(0, NONCE_BYTES)
-  const sender = new CotSender(kernels, pairing.delta, packageKeys(pairing.seeds, packageId, nonce))
+  const keys = packageKeys(pairing.seeds, packageId, nonce)
+  const leaves = pruneTrees(LEVELS, pairing.delta, keys, new Uint8Array(0))
+  const sender = new CotSender(kernels, pairing.delta, leaves)
   const zero = sender.extend(KAPPA, received.subarray(NONCE_BYTES))
   const pairs = new Uint8Array(RECEIVER_SEED_BYTES)
   const one = new Uint8Array(BLOCK_BYTES)

@@ -50,8 +50,25 @@ export function checkCircuits(plan: Plan): void {
   }
 }
 
-/** Element indices that an activation keeps (through a circuit) and linearises, ascending. */
-export function splitActivation(plan: Plan, step: ActivationStep): { kept: Uint32Array; linear: Uint32Array } {
+/** Elements of an activation, ascending. */
+export interface Split {
+  /** Through a circuit. */
+  readonly kept: Uint32Array
+  readonly linear: Uint32Array
+}
+
+const splits = new WeakMap<Plan, Map<Step, Split>>()
+
+/** Element indices that an activation keeps (through a circuit) and linearises. */
+export function splitActivation(plan: Plan, step: ActivationStep): Split {
+  const known = splits.get(plan) ?? new Map<Step, Split>()
+  splits.set(plan, known)
+  let split = known.get(step)
+  if (split === undefined) known.set(step, (split = makeSplit(plan, step)))
+  return split
+}
+
+function makeSplit(plan: Plan, step: ActivationStep): Split {
   const { length } = plan.values[step.input]
   if (step.kept === 'all') return { kept: Uint32Array.from({ length }, (_, i) => i), linear: EMPTY }
   const keep = new Uint8Array(length)

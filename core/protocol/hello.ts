@@ -8,7 +8,7 @@ import { AdytonError } from '../errors/errors.ts'
 import type { LoweredWeights } from '../network/plan.ts'
 
 /** Version of the messages; both ends must speak the same. */
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 /** Bounds on what is allocated for a peer before anything is negotiated. */
 export const MAX_HELLO_BYTES = 64 * 1024
 export const MAX_PLAN_BYTES = 64 * 1024 * 1024

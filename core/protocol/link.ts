@@ -39,10 +39,15 @@ export class Link {
     await this.ledger.section(at.phase, at.step, 'wait', () => this.channel.send({ type, step: at.index, payload }))
   }
 
-  async receive(at: Place, type: number, length: number | { min: number; max: number }): Promise<Uint8Array> {
-    const payload = await this.ledger.section(at.phase, at.step, 'wait', () =>
-      this.channel.receive({ type, step: at.index, length }),
-    )
+  /** `memory`: see Expected. */
+  async receive(
+    at: Place,
+    type: number,
+    length: number | { min: number; max: number },
+    memory?: Uint8Array,
+  ): Promise<Uint8Array> {
+    const expected = { type, step: at.index, length, ...(memory === undefined ? {} : { memory }) }
+    const payload = await this.ledger.section(at.phase, at.step, 'wait', () => this.channel.receive(expected))
     this.ledger.traffic(at.phase, at.step, kindOf(type), 'received', HEADER_BYTES + payload.length)
     return payload
   }

@@ -3,8 +3,9 @@
  */
 import type { Kernels } from '../kernels/interface.ts'
 import type { AddStep, ConcatStep, LinearStep, Plan, ReshapeStep, Step, SumPoolStep, Value } from '../network/plan.ts'
+import { addMaskAndBias, addShifted } from '../ring/fused.ts'
 import { ring, type Ring, type RingVector } from '../ring/ring.ts'
-import { add, fromSigned, fromWords, reduce, reduceWords, shiftLeft, zeros } from '../ring/vector.ts'
+import { fromSigned, fromWords, reduce, reduceWords, shiftLeft, zeros } from '../ring/vector.ts'
 
 /** A step that needs no message at all. */
 export type LocalStep = AddStep | SumPoolStep | ConcatStep | ReshapeStep
@@ -29,8 +30,10 @@ export function runLocal(plan: Plan, step: LocalStep, shares: (value: number) =>
   const to = ringOf(output)
   switch (step.op) {
     case 'add': {
-      const [a, b] = step.inputs.map((input, i) => shiftLeft(reduce(shares(input), to), step.shifts[i]))
-      return add(a, b)
+      const [a, b] = step.inputs.map(shares)
+      const sum = zeros(to, output.length)
+      addShifted(sum, a, step.shifts[0], b, step.shifts[1])
+      return sum
     }
     case 'concat': {
       const words = new Uint32Array(output.length * to.stride)
@@ -89,6 +92,26 @@ export function runLinear(
   weights: Int32Array,
   share: RingVector,
 ): RingVector {
+  const product = unreduced(kernels, plan, step, weights, share)
+  return reduceWords(product.ring, product.length, product.words)
+}
+
+/** The server's share of a linear step's output: W * share + mask + bias, as {@link runLinear} and {@link biasVector}. */
+export function runServerLinear(
+  kernels: Kernels,
+  plan: Plan,
+  step: LinearStep,
+  secret: { readonly weights: Int32Array; readonly biases: Float64Array | undefined },
+  share: RingVector,
+  mask: RingVector,
+): RingVector {
+  const product = unreduced(kernels, plan, step, secret.weights, share)
+  addMaskAndBias(product, mask, secret.biases)
+  return product
+}
+
+/** W * share modulo the words' 2^32 or 2^64, not reduced to the ring yet; in memory of its own. */
+function unreduced(kernels: Kernels, plan: Plan, step: LinearStep, weights: Int32Array, share: RingVector): RingVector {
   const output = plan.values[step.output]
   const to = ringOf(output)
   const { words } = reduce(share, to)
@@ -98,7 +121,7 @@ export function runLinear(
     dense && g.padding === 0
       ? kernels.matvec(words, to.stride, weights, g.outChannels, g.inChannels)
       : kernels.conv2d(words, to.stride, weights, g)
-  return reduceWords(to, output.length, product)
+  return fromWords(to, output.length, product)
 }
 
 /** The bias of a linear step, spread over its output. */

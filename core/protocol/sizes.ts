@@ -9,7 +9,8 @@ import { tilingCounts } from '../he/tiling.ts'
 import { answerBytes, uploadBytes } from '../he/wire.ts'
 import type { Kind, Phase } from '../ledger/ledger.ts'
 import { PACKAGE_SEED_BYTES } from '../ot/bootstrap.ts'
-import { extensionBytes } from '../ot/extension.ts'
+import { extensionBytes, TREE_BITS } from '../ot/extension.ts'
+import { treesBytes } from '../ot/trees.ts'
 import type { HeParameters, LinearStep, Plan } from '../network/plan.ts'
 import { packedBytes } from '../ring/packing.ts'
 import { ringOf } from './local.ts'
@@ -20,6 +21,7 @@ export const ID_BYTES = 16
 export const REQUEST_BYTES = 1 + ID_BYTES
 /** The server's nonce, then the start point of the hash. */
 export const OFFLINE_ACCEPT_BYTES = ID_BYTES + 16
+export const OT_TREES_BYTES = treesBytes(TREE_BITS)
 
 /** HE parameters of a linear step. */
 export function heOf(plan: Plan, step: LinearStep): HeParameters {
@@ -58,6 +60,7 @@ export function frameGroups(plan: Plan): FrameGroup[] {
   put('offline', '', 'client', MESSAGES.request, REQUEST_BYTES)
   put('offline', '', 'server', MESSAGES.offlineAccept, OFFLINE_ACCEPT_BYTES)
   put('offline', '', 'server', MESSAGES.otBootstrap, PACKAGE_SEED_BYTES)
+  put('offline', '', 'client', MESSAGES.otTrees, OT_TREES_BYTES)
   put('offline', '', 'client', MESSAGES.offlineEnd, ID_BYTES)
   put('offline', '', 'server', MESSAGES.offlineConfirm, ID_BYTES)
   put('online', '', 'client', MESSAGES.request, REQUEST_BYTES)

@@ -16,7 +16,7 @@ export interface WireLabels {
 export interface Witness {
   /** The party's share of a value of the plan. */
   share(value: number, share: RingVector): void
-  /** Client: the one label of each wire that it holds. */
+  /** Client: the one label of each wire that it holds. Their memory is the witness's during the call alone. */
   active?(labels: WireLabels): void
   /** Server: the label of each wire for 0; that for 1 is it XOR delta (16 bytes). */
   zero?(labels: WireLabels, delta: Uint8Array): void

@@ -2,4 +2,6 @@
 export function buildNative(options: {
   root: string
   log?: (line: string) => void
+  arch?: string
+  output?: string
 }): Promise<{ built: boolean; reason?: string }>

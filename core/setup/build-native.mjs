@@ -18,23 +18,44 @@ import path from 'node:path'
 
 const NAME = 'adyton_kernels.node'
 
-/** Flags of each unit that needs more than the architecture's baseline; elsewhere these units compile to nothing. */
-const X64_FLAGS = {
-  'set_avx2.cc': ['-mavx2', '-maes', '-mbmi', '-mbmi2'],
-  'set_vaes512.cc': [
-    '-mavx2',
-    '-maes',
-    '-mbmi',
-    '-mbmi2',
-    '-mvaes',
-    '-mavx512f',
-    '-mavx512bw',
-    '-mavx512dq',
-    '-mavx512vl',
-    '-mprefer-vector-width=512',
-  ],
-  'he_avx2.cc': ['-mavx2', '-mbmi', '-mbmi2'],
-  'he_avx512.cc': ['-mbmi2', '-mavx512f', '-mavx512dq', '-mavx512vl', '-mavx512ifma', '-mprefer-vector-width=512'],
+const X64_BASE = ['-mavx2', '-maes', '-mbmi', '-mbmi2']
+const X64_VAES512 = [
+  ...X64_BASE,
+  '-mvaes',
+  '-mavx512f',
+  '-mavx512bw',
+  '-mavx512dq',
+  '-mavx512vl',
+  '-mprefer-vector-width=512',
+]
+
+/**
+ * Units of one architecture only, as process.arch names it, with the flags they need beyond its baseline. Without its
+ * flags, which an old compiler may not know, a unit compiles to nothing.
+ *
+ * @type {Record<string, Record<string, string[]>>}
+ */
+const UNITS = {
+  x64: {
+    'set_avx2.cc': X64_BASE,
+    'set_vaes256.cc': [...X64_BASE, '-mvaes'],
+    'set_vaes512.cc': X64_VAES512,
+    'ot_avx2.cc': X64_BASE,
+    'ot_vaes512.cc': X64_VAES512,
+    'he_avx2.cc': ['-mavx2', '-mbmi', '-mbmi2'],
+    'he_avx512.cc': ['-mbmi2', '-mavx512f', '-mavx512dq', '-mavx512vl', '-mavx512ifma', '-mprefer-vector-width=512'],
+  },
+  arm64: {
+    'set_armv8.cc': ['-march=armv8-a+crypto'],
+    'ot_armv8.cc': ['-march=armv8-a+crypto'],
+  },
+}
+
+/** The flags of a unit, or undefined where it is another architecture's. */
+function unitFlags(name, arch) {
+  const owner = Object.keys(UNITS).find((one) => name in UNITS[one])
+  if (owner === undefined) return []
+  return owner === arch ? UNITS[arch][name] : undefined
 }
 
 /** Runs a command to its end. Never throws. */
@@ -86,7 +107,7 @@ function lastLines(text, count) {
   return text.trim().split('\n').slice(-count).join('\n')
 }
 
-async function build(root, log) {
+async function build(root, log, arch, output) {
   if (process.platform === 'win32') return { built: false, reason: 'the native kernels are not built on Windows' }
   const sourceFolder = path.join(root, 'core', 'kernels', 'native')
   const headers = ['node-addon-api', path.join('node-api-headers', 'include')].map((name) =>
@@ -121,19 +142,19 @@ async function build(root, log) {
   const hash = createHash('sha256')
   const describe = [
     process.platform,
-    process.arch,
+    arch,
     compiler.command,
     compiler.args,
     compiler.version,
     compile,
     link,
-    X64_FLAGS,
+    UNITS[arch],
   ]
   hash.update(JSON.stringify(describe))
   for (const name of files) hash.update(`\0${name}\0`).update(readFileSync(path.join(sourceFolder, name)))
   const stamp = hash.digest('hex')
 
-  const target = path.join(root, 'build', 'native')
+  const target = output ?? path.join(root, 'build', 'native')
   const stampFile = path.join(target, 'stamp')
   if (existsSync(path.join(target, NAME)) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) {
     return { built: true }
@@ -148,7 +169,8 @@ async function build(root, log) {
     const jobs = []
     const objects = []
     for (const name of units) {
-      let extra = process.arch === 'x64' ? (X64_FLAGS[name] ?? []) : []
+      let extra = unitFlags(name, arch)
+      if (extra === undefined) continue
       if (extra.length > 0 && !(await accepts(compiler, extra, scratch))) {
         log(`the compiler does not know ${extra.join(' ')}; leaving out ${name}`)
         extra = []
@@ -181,12 +203,14 @@ async function build(root, log) {
  * Builds the addon if its sources, flags or compiler have changed. Never throws: without a compiler the program runs
  * on its TypeScript kernels, and `reason` says what was missing.
  *
- * @param {{ root: string, log?: (line: string) => void }} options `root` is the repository's folder.
+ * @param {{ root: string, log?: (line: string) => void, arch?: string, output?: string }} options `root` is the
+ *   repository's folder. `arch` is what $CXX compiles for, this machine's by default; `output` is where the addon goes,
+ *   build/native by default.
  * @returns {Promise<{ built: boolean, reason?: string }>} `built` is true when an up-to-date addon is in place.
  */
-export async function buildNative({ root, log = () => {} }) {
+export async function buildNative({ root, log = () => {}, arch = process.arch, output }) {
   try {
-    return await build(root, log)
+    return await build(root, log, arch, output)
   } catch (error) {
     return { built: false, reason: error instanceof Error ? error.message : String(error) }
   }

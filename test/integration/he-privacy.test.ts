@@ -68,7 +68,7 @@ class Parties {
   /** The answer as the client rebuilds it, [2][primes][N]; coefficients that were not sent are zero. */
   received(layout: Layout, { index, bytes }: Answer): Uint32Array {
     const buffer = this.clientContext.ciphertextBuffer('answer', false)
-    unpackAnswer(this.clientContext, bytes, resultCoefficients(layout, index), buffer, 'answer')
+    unpackAnswer(this.clientContext, bytes, resultCoefficients(layout, index), buffer.words, 'answer')
     return buffer.words
   }
 }

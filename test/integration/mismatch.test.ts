@@ -6,6 +6,7 @@ import { MESSAGES } from '../../core/channel/messages.ts'
 import { AdytonError } from '../../core/errors/errors.ts'
 import type { LoweredModel } from '../../core/network/plan.ts'
 import { randomTensors } from '../../core/network/tensors.ts'
+import { PROTOCOL_VERSION } from '../../core/protocol/hello.ts'
 import { prgFor } from '../../core/ring/prg.ts'
 import { lowered, startParties, type PartyOptions } from '../fixtures/parties.ts'
 
@@ -61,13 +62,13 @@ test.each<[string, string, LoweredModel, PartyOptions]>([
     'an older client',
     'version-mismatch',
     model,
-    { wrapClient: speaking(MESSAGES.clientHello, (h) => (h['protocol'] = 2)) },
+    { wrapClient: speaking(MESSAGES.clientHello, (h) => (h['protocol'] = PROTOCOL_VERSION - 1)) },
   ],
   [
     'a newer server',
     'version-mismatch',
     model,
-    { wrapServer: speaking(MESSAGES.serverHello, (h) => (h['protocol'] = 2)) },
+    { wrapServer: speaking(MESSAGES.serverHello, (h) => (h['protocol'] = PROTOCOL_VERSION + 1)) },
   ],
   ['another model than the expected one', 'model-mismatch', model, { expectedPlan: 'ab'.repeat(32) }],
   [

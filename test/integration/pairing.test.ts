@@ -105,9 +105,11 @@ describe('without the right code', () => {
     await expect(pair(port, '123456789')).rejects.toEqual(error('not open for pairing'))
     desk.open()
     const code = codeOf(desk)
-    for (let i = 0; i < CODE_ATTEMPTS; i++) {
-      await expect(pair(port, other(code))).rejects.toEqual(error('does not fit'))
+    // Each is told how many are left, as the desk counts them.
+    for (const left of ['2 attempts are left', 'one attempt is left', 'the last attempt']) {
+      await expect(pair(port, other(code))).rejects.toEqual(error(left))
     }
+    expect(CODE_ATTEMPTS).toBe(3)
     // The right code comes too late.
     await expect(pair(port, code)).rejects.toEqual(error('too often'))
     expect(desk.current).toBeNull()

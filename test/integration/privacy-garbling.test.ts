@@ -9,6 +9,8 @@ import { loadKernels } from '../../core/kernels/index.ts'
 import type { Kernels } from '../../core/kernels/interface.ts'
 import { quantiseInput } from '../../core/network/fixed.ts'
 import type { LoweredModel } from '../../core/network/plan.ts'
+import { KAPPA } from '../../core/ot/bits.ts'
+import { TREE_BITS } from '../../core/ot/extension.ts'
 import { Request, requestPayload } from '../../core/protocol/wire.ts'
 import { startParties, type Parties } from '../fixtures/parties.ts'
 import { Recording, recording } from '../fixtures/recorder.ts'
@@ -191,6 +193,7 @@ describe('transfers', () => {
     // The choices (the client's shares and masks) and delta are the same: what differs is what hides them.
     const all = await weakened({ mask: fixedMasks, garbler: 'fixed' }, () => packages(3))
     expectFresh(all.map((one) => one.bytes('otExtension')))
+    expectFresh(all.map((one) => one.bytes('otTrees')))
     expectFresh(all.map((one) => one.bytes('otBootstrap').subarray(16)))
     expect(distinct(all.map((one) => one.bytes('otBootstrap').subarray(0, 16)))).toBe(3)
   })
@@ -198,6 +201,7 @@ describe('transfers', () => {
   test('repeat when their seeds are not bound to the package', async () => {
     const all = await weakened({ mask: fixedMasks, garbler: 'fixed', transfers: 'fixed' }, () => packages(3))
     expect(distinct(all.map((one) => one.bytes('otBootstrap')))).toBe(1)
+    expect(distinct(all.map((one) => one.bytes('otTrees')))).toBe(1)
     expect(distinct(all.map((one) => one.bytes('otExtension')))).toBe(1)
   })
 
@@ -206,9 +210,10 @@ describe('transfers', () => {
     const [a] = await weakened({ ...weak, mask: fixedMasks }, () => packages(1))
     const [b] = await weakened({ ...weak, mask: () => 'zero' }, () => packages(1))
     const columns = xor(a.bytes('otExtension'), b.bytes('otExtension'))
-    // 128 columns, each the same difference of choices: a server would read the client's shares.
-    const row = columns.length / 128
-    const rows = Array.from({ length: 128 }, (_, i) => columns.subarray(i * row, (i + 1) * row))
+    // A column a tree, each the same difference of choices: a server would read the client's shares.
+    const trees = KAPPA / TREE_BITS
+    const row = columns.length / trees
+    const rows = Array.from({ length: trees }, (_, i) => columns.subarray(i * row, (i + 1) * row))
     expect(distinct(rows)).toBe(1)
   })
 })

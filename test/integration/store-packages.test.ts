@@ -96,6 +96,22 @@ describe('a package', () => {
     await expect(reader.read('big', 0)).rejects.toThrow('the package is closed')
   })
 
+  test("is read into the caller's memory where there is some", async () => {
+    const id = await build(store)
+    const reader = await store.take(id)
+    const expected = content(id, 'tables')
+    const memory = new Uint8Array(expected.length + 5).fill(7)
+    const first = await reader.read('tables', 10, memory)
+    expect([first.buffer, first.byteOffset, first.length]).toEqual([memory.buffer, 0, 10])
+    expect(Buffer.compare(first, expected.subarray(0, 10))).toBe(0)
+    const rest = await reader.read('tables', expected.length - 10, memory)
+    expect(Buffer.compare(rest, expected.subarray(10))).toBe(0)
+    // What was not asked for is as it was.
+    expect(memory.subarray(expected.length)).toEqual(new Uint8Array(5).fill(7))
+    await expect(reader.read('head', 10, new Uint8Array(9))).rejects.toThrow(RangeError)
+    await reader.close()
+  })
+
   test('goes to one of many that take it at once', async () => {
     const id = await build(store)
     const stores = await Promise.all([open(), open(), open(), open()])

@@ -12,9 +12,8 @@ import {
   layOutStep,
   transferCount,
 } from '../../core/garble/session.ts'
-import { CotReceiver, CotSender } from '../../core/ot/extension.ts'
 import { ring } from '../../core/ring/ring.ts'
-import { everyKernels, testSeeds, testStream } from '../fixtures/transfers.ts'
+import { everyKernels, testEnds, testSeeds, testStream } from '../fixtures/transfers.ts'
 
 const cases = fc
   .record({
@@ -37,8 +36,7 @@ describe.each(everyKernels())('garbled evaluation, %s kernels', (_, kernels) => 
         const stream = testStream(`session ${seed}`)
         const seeds = testSeeds(stream)
         const garbler = { delta: seeds.delta, start: stream.bytes(16), labelKey: stream.bytes(16) }
-        const sender = new CotSender(kernels, seeds.delta, seeds.chosen)
-        const receiver = new CotReceiver(kernels, seeds.pairs)
+        const { sender, receiver } = testEnds(kernels, seeds)
         const circuit = maxPoolCircuit({ l, shift, outBits, windows, relu })
         const values = () => Array.from({ length: windows }, () => stream.vector(ring(k), instances))
         const [server, client, next] = [values(), values(), stream.vector(ring(outBits), instances)]

@@ -22,8 +22,9 @@ interface Pair {
   readonly params: HeParameters
   readonly client: HeClient
   readonly server: HeServer
-  /** The same server on node-seal's evaluator. */
-  readonly fallback: HeServer
+  /** The same on node-seal. */
+  readonly fallback: { readonly client: HeClient; readonly server: HeServer }
+  readonly contexts: readonly HeContext[]
 }
 
 const pairs: Pair[] = []
@@ -40,19 +41,17 @@ beforeAll(async () => {
     const context = await HeContext.create(params, 'client')
     const keys = generateKeys(context)
     const serverContext = await HeContext.create(params, 'server')
-    const server = new HeServer(serverContext, keys.publicKey, EVALUATORS[0])
-    const fallback = new HeServer(serverContext, keys.publicKey, undefined)
-    pairs.push({ params, client: new HeClient(context, keys.secretKey), server, fallback })
+    const [ours, theirs] = [EVALUATORS[0], undefined].map((kernels) => ({
+      client: new HeClient(context, keys.secretKey, kernels),
+      server: new HeServer(serverContext, keys.publicKey, kernels),
+    }))
+    pairs.push({ params, ...ours, fallback: theirs, contexts: [context, serverContext] })
   }
 })
 
 afterAll(() => {
-  for (const { client, server, fallback } of pairs) {
-    client.delete()
-    server.delete()
-    fallback.delete()
-    client.context.delete()
-    server.context.delete()
+  for (const { client, server, fallback, contexts } of pairs) {
+    for (const held of [client, server, fallback.client, fallback.server, ...contexts]) held.delete()
   }
 })
 
@@ -63,7 +62,7 @@ interface Outcome {
 
 /** One step in this thread, every tile and run. */
 function runStep(
-  { params, client, server }: Omit<Pair, 'fallback'>,
+  { params, client, server }: Pick<Pair, 'params' | 'client' | 'server'>,
   step: HeStep,
   share: RingVector,
   weights: Int32Array,
@@ -118,9 +117,11 @@ describe('a linear step', () => {
       expect(equal(add(masked.client, masked.server), want)).toBe(true)
       expect(equal(masked.client, want)).toBe(false)
       expect(equal(stepMask(pair.params, step, key), masked.server)).toBe(true)
-      const other = runStep({ ...pair, server: pair.fallback }, step, share, weights, key)
+      const other = runStep({ ...pair, server: pair.fallback.server }, step, share, weights, key)
       expect(equal(add(other.client, masked.server), want)).toBe(true)
-      // Unmasked, SEAL's decryption is the result itself.
+      const third = runStep({ ...pair, client: pair.fallback.client }, step, share, weights, key)
+      expect(equal(add(third.client, masked.server), want)).toBe(true)
+      // Unmasked, the decryption is the result itself.
       expect(equal(runStep(pair, step, share, weights, key, { skipMask: true }).client, want)).toBe(true)
     })
     fc.assert(property, { numRuns: 24 })
@@ -137,7 +138,7 @@ describe('a linear step', () => {
       const weights = new Int32Array(new Uint8Array(randomBytes(4 * weightLength(g))).buffer)
       const uploads = Array.from({ length: range.end * layout.blocks }, (_, i) => client.encrypt(layout, share, i))
       const key = new Uint8Array(randomBytes(16))
-      const [ours, theirs] = [server, fallback].map((one) => {
+      const [ours, theirs] = [server, fallback.server].map((one) => {
         const inputs = transformed(one, uploads)
         const answers = Array.from({ length: layout.runs }, (_, run) =>
           one.answer(layout, weights, run, range, inputs, key, { skipRerandomise: true }),

@@ -287,6 +287,60 @@ describe.each(all)('$name: bit matrices', (kernels) => {
     }
   })
 
+  test('cotChoose, cotLabels and cotSend', () => {
+    const calls = fc.record({
+      bits: fc.constantFrom<1 | 2 | 4>(1, 2, 4),
+      blocks: fc.integer({ min: 0, max: 40 }),
+      firstBlock: fc.constantFrom(0, 1, 2 ** 32 - 3, 2 ** 52),
+      delta: fc.uint8Array({ minLength: 16, maxLength: 16 }),
+    })
+    fc.assert(
+      fc.property(calls, ({ bits, blocks, firstBlock, delta }) => {
+        const n = 128 * blocks
+        const trees = 128 / bits
+        const keys = random(trees * 2 ** bits * 16)
+        const choices = random(n / 8)
+        const message = kernels.cotChoose({ bits, keys }, firstBlock, n, choices)
+        const labels = kernels.cotLabels({ bits, keys }, firstBlock, n)
+        expect([labels.length, message.length]).toEqual([16 * n, (trees * n) / 8])
+        const own = random(trees * 2 ** bits * 16)
+        for (let tree = 0; tree < trees; tree++) {
+          const column = Array.from({ length: 2 ** bits }, (_, x) => {
+            const at = (tree * 2 ** bits + x) * 16
+            const counter = Buffer.alloc(16)
+            counter.writeBigUInt64BE(BigInt(firstBlock), 8)
+            return createCipheriv('aes-128-ctr', keys.subarray(at, at + 16), counter).update(new Uint8Array(n / 8))
+          })
+          const missing = Array.from({ length: bits }, (_, b) => bit(delta, 0, 128, tree * bits + b) << b)
+          const d = missing.reduce((sum, one) => sum | one)
+          // The sender's numbering; its leaf 0 stays whatever it is.
+          for (let x = 0; x < 2 ** bits; x++) {
+            const [from, to] = [(tree * 2 ** bits + x) * 16, (tree * 2 ** bits + (x ^ d)) * 16]
+            if (x !== d) own.set(keys.subarray(from, from + 16), to)
+          }
+          for (let j = 0; j < n; j += 37) {
+            const on = column.map((one, x) => (bit(one, 0, n, j) === 1 ? x : -1)).filter((x) => x >= 0)
+            const value = Array.from(
+              { length: bits },
+              (_, b) => bit(labels, 0, 16 * 8 * n, 128 * j + tree * bits + b) << b,
+            )
+            expect(value.reduce((sum, one) => sum | one)).toBe(on.reduce((sum, x) => sum ^ x, 0))
+            expect(bit(message, tree, n, j)).toBe((on.length & 1) ^ bit(choices, 0, n, j))
+          }
+        }
+        const zero = kernels.cotSend({ bits, keys: own }, firstBlock, n, delta, message)
+        const active = kernels.selectLabels(zero, choices, 1, n, delta)
+        expect(Buffer.compare(active, labels)).toBe(0)
+        const memory = random(16 * n)
+        expect(kernels.cotLabels({ bits, keys }, firstBlock, n, memory)).toEqual(labels)
+        expect(memory).toEqual(labels)
+        expect(kernels.cotSend({ bits, keys: own }, firstBlock, n, delta, message, memory)).toEqual(zero)
+        expect(memory).toEqual(zero)
+      }),
+      { numRuns: 12 },
+    )
+  })
+
   test('sliceBits and joinBits', () => {
     const shapes = fc.record({
       stride: fc.constantFrom<1 | 2>(1, 2),

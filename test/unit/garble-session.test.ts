@@ -17,10 +17,9 @@ import {
   type Garbler,
 } from '../../core/garble/session.ts'
 import type { Circuit, Kernels } from '../../core/kernels/interface.ts'
-import { CotReceiver, CotSender } from '../../core/ot/extension.ts'
 import { ring, type RingVector } from '../../core/ring/ring.ts'
 import { add, elementAt, zeros } from '../../core/ring/vector.ts'
-import { everyKernels, testSeeds, testStream } from '../fixtures/transfers.ts'
+import { everyKernels, testEnds, testSeeds, testStream } from '../fixtures/transfers.ts'
 
 /** One execution: garbler and evaluator of a test, with their transfers set up. */
 function execution(kernels: Kernels, name: string) {
@@ -30,8 +29,7 @@ function execution(kernels: Kernels, name: string) {
   return {
     stream,
     garbler,
-    sender: new CotSender(kernels, seeds.delta, seeds.chosen),
-    receiver: new CotReceiver(kernels, seeds.pairs),
+    ...testEnds(kernels, seeds),
   }
 }
 

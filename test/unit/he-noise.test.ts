@@ -80,7 +80,7 @@ class Bench {
       })
       const coefficients = resultCoefficients(layout, run)
       const buffer = this.client.ciphertextBuffer('answer', false)
-      unpackAnswer(this.client, answer.bytes, coefficients, buffer, 'answer')
+      unpackAnswer(this.client, answer.bytes, coefficients, buffer.words, 'answer')
       const { q, values } = phase(this.client, this.keys.secretKey, buffer.words, 'answer', coefficients)
       const elements = resultElements(layout, run)
       values.forEach((value, i) => {

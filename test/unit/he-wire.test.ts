@@ -1,7 +1,7 @@
 /** What a faulty or hostile peer may send: every malformed message is refused before SEAL sees it. */
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { AdytonError } from '../../core/errors/errors.ts'
+import { AdytonError, type ErrorCode } from '../../core/errors/errors.ts'
 import { generateKeys, HeClient, type HeKeys } from '../../core/he/client.ts'
 import { resultCoefficients } from '../../core/he/encoding.ts'
 import { layoutOf } from '../../core/he/layout.ts'
@@ -79,7 +79,22 @@ describe.each([
     () => keys.publicKey,
     (bytes: Uint8Array) => new HeServer(serverContext, bytes, EVALUATORS[0]).delete(),
   ],
-  ['answer', () => answer, (bytes: Uint8Array) => client.decrypt(layout, bytes, 0, zeros(ring(59), 8))],
+  [
+    'answer',
+    () => answer,
+    (bytes: Uint8Array) => {
+      const [ours, theirs] = EVALUATORS.map((kernels) => {
+        const reader = new HeClient(clientContext, keys.secretKey, kernels)
+        try {
+          return codeOf(() => reader.decrypt(layout, bytes, 0, zeros(ring(59), 8)))
+        } finally {
+          reader.delete()
+        }
+      })
+      expect(theirs ?? ours).toBe(ours)
+      if (ours !== 'accepted') throw new AdytonError(ours as ErrorCode, 'refused by both')
+    },
+  ],
 ] as const)('%s', (_, good, take) => {
   test('is accepted as it came', () => {
     expect(codeOf(() => take(good()))).toBe('accepted')
@@ -106,12 +121,19 @@ describe.each([
 test('the results of an answer are checked like its second polynomial', () => {
   const bad = withPrime(answer, 3 * part, primesOf(params)[0])
   const into = clientContext.ciphertextBuffer('answer', false)
-  expect(codeOf(() => unpackAnswer(clientContext, bad, resultCoefficients(layout, 0), into, 'answer'))).toBe(
+  expect(codeOf(() => unpackAnswer(clientContext, bad, resultCoefficients(layout, 0), into.words, 'answer'))).toBe(
     'payload-invalid',
   )
 })
 
 test('a stored secret key of another size or with coefficients out of range is refused', () => {
+  for (const kernels of EVALUATORS) {
+    const take = (key: Uint8Array) => codeOf(() => new HeClient(clientContext, key, kernels).delete())
+    expect(take(keys.secretKey)).toBe('accepted')
+    expect(take(keys.secretKey.subarray(8))).toBe('package-corrupt')
+    expect(take(new Uint8Array(0))).toBe('package-corrupt')
+    expect(take(new Uint8Array(keys.secretKey.length).fill(255))).toBe('package-corrupt')
+  }
   expect(codeOf(() => clientContext.loadSecretKey(keys.secretKey.subarray(8)))).toBe('package-corrupt')
   expect(codeOf(() => clientContext.loadSecretKey(new Uint8Array(keys.secretKey.length).fill(255)))).toBe(
     'package-corrupt',

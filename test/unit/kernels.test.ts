@@ -17,7 +17,7 @@ import {
   type Circuit,
   type KernelChoice,
 } from '../../core/kernels/index.ts'
-import type { NativeAddon } from '../../core/kernels/native.ts'
+import { INSTRUCTION_SETS, setsOf, type NativeAddon } from '../../core/kernels/native.ts'
 import { buildNative } from '../../core/setup/build-native.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -120,6 +120,15 @@ describe.each(all)('$name refuses', (kernels) => {
     expect(() => kernels.selectLabels(bytes(48), bytes(3), 3, 1, bytes(17))).toThrow('delta')
     expect(() => kernels.transpose128(bytes(16 * 64), 64)).toThrow(/n must be a multiple of 128/)
     expect(() => kernels.transpose128(bytes(16 * 128 - 1), 128)).toThrow('matrix')
+    const leaves = { bits: 4, keys: bytes(8192) } as const
+    expect(() => kernels.cotLabels({ bits: 3 as 4, keys: bytes(8192) }, 0, 128)).toThrow('1, 2 or 4 levels')
+    expect(() => kernels.cotLabels({ bits: 2, keys: bytes(8192) }, 0, 128)).toThrow(/leaves.*4096/)
+    expect(() => kernels.cotLabels(leaves, 0, 100)).toThrow(/n must be a multiple of 128/)
+    expect(() => kernels.cotLabels(leaves, -1, 128)).toThrow('firstBlock')
+    expect(() => kernels.cotChoose(leaves, 0, 128, bytes(15))).toThrow('choices')
+    expect(() => kernels.cotLabels(leaves, 0, 128, bytes(2047))).toThrow('memory')
+    expect(() => kernels.cotSend(leaves, 0, 128, bytes(15), bytes(512))).toThrow('delta')
+    expect(() => kernels.cotSend(leaves, 0, 128, bytes(16), bytes(513))).toThrow('message')
     expect(() => kernels.sliceBits(new Uint32Array(9), 1, 10, 8)).toThrow('words')
     expect(() => kernels.sliceBits(new Uint32Array(10), 1, 10, 33)).toThrow('bits')
     expect(() => kernels.joinBits(bytes(15), 1, 10, 8)).toThrow('sliced')
@@ -183,6 +192,21 @@ describe.skipIf(sets.length === 0)('the addon refuses for itself', () => {
     structuredClone(detached, { transfer: [detached.buffer as ArrayBuffer] })
     expect(() => garble(circuit, { garblerZero: detached })).toThrow('garblerZero')
     expect(() => addon().transpose128(256, bytes(16 * 128))).toThrow('matrix')
+    const [set] = addon().transfers
+    if (set !== undefined) {
+      expect(() => addon().cotLabels(set, 4, bytes(8191), 0, 128, undefined)).toThrow('leaves')
+      expect(() => addon().cotLabels(set, 3, bytes(8192), 0, 128, undefined)).toThrow('bits')
+      expect(() => addon().cotLabels(set, 4, bytes(8192), 0, 127, undefined)).toThrow('n must')
+      expect(() => addon().cotChoose(set, 4, bytes(8192), 0, 128, bytes(17))).toThrow('choices')
+      expect(() => addon().cotLabels(set, 4, bytes(8192), 0, 128, bytes(2049))).toThrow('memory')
+      expect(() => addon().cotSend(set, 4, bytes(8192), 0, 128, bytes(17), bytes(512), undefined)).toThrow('delta')
+      expect(() => addon().cotSend(set, 4, bytes(8192), 0, 2 ** 30, bytes(16), bytes(512), undefined)).toThrow(
+        'message',
+      )
+      expect(() => addon().cotSend(0, 4, bytes(8192), 0, 128, bytes(16), bytes(512), undefined)).toThrow(
+        'makes no transfers',
+      )
+    }
     expect(() => addon().sliceBits(2, 10, 8, new Uint32Array(10))).toThrow('words')
     expect(() => addon().joinBits(1, 2 ** 31, 32, bytes(8))).toThrow('sliced')
     expect(() => addon().selectLabels(2 ** 30, 2 ** 30, bytes(16), bytes(1), bytes(16))).toThrow('zero')
@@ -211,6 +235,15 @@ describe('loadKernels', () => {
     expect(loadKernels()).toBe(referenceKernels)
     for (const set of sets) expect(loadKernels({ force: `native:${set}` }).name).toMatch(/^native /)
     expect(() => loadKernels({ force: 'native:sse9' as KernelChoice })).toThrow(/no kernels are named 'native:sse9'/)
+  })
+
+  test('has only sets of this architecture, and refuses those of another', () => {
+    const own = setsOf(process.arch)
+    expect(own).toEqual(expect.arrayContaining(sets))
+    const other = INSTRUCTION_SETS.filter((set) => !own.includes(set))
+    expect(other.length).toBeGreaterThan(0)
+    const why = built ? /this processor cannot run them/ : /the addon is/
+    for (const set of other) expect(() => loadKernels({ force: `native:${set}` })).toThrow(why)
   })
 
   test('takes the fastest native kernels where there are any, else says why not', () => {

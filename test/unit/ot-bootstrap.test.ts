@@ -16,9 +16,9 @@ import {
   type ClientPairing,
   type ServerPairing,
 } from '../../core/ot/bootstrap.ts'
-import { CotReceiver, CotSender } from '../../core/ot/extension.ts'
+import { TREE_BITS } from '../../core/ot/extension.ts'
 import { Prg } from '../../core/ring/prg.ts'
-import { testSeeds, testStream, wrongTransfers } from '../fixtures/transfers.ts'
+import { testEnds, testSeeds, testStream, wrongTransfers } from '../fixtures/transfers.ts'
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 const id = (n: number): Uint8Array => new Uint8Array(16).fill(n)
@@ -56,8 +56,9 @@ describe('bootstrap of OT extension', () => {
     expect(blocks(made.own.seeds)).toEqual(chosenSeeds(made.own.delta, pairs))
 
     const choices = testStream('bootstrap').bytes(40)
-    const { message: u, labels } = new CotReceiver(kernels, pairs).extend(choices, 320)
-    const q = new CotSender(kernels, made.own.delta, made.own.seeds).extend(320, u)
+    const { sender, receiver } = testEnds(kernels, { ...made.own, chosen: made.own.seeds, pairs }, TREE_BITS)
+    const { message: u, labels } = receiver.extend(choices, 320)
+    const q = sender.extend(320, u)
     expect(wrongTransfers(q, labels, choices, made.own.delta)).toEqual([])
   })
 

@@ -4,6 +4,8 @@ import { cp, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/p
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test, vi, type Mock } from 'vitest'
+import type { Job } from '../../core/jobs/job.ts'
+import { jobStore } from '../../core/jobs/store.ts'
 import { systemFiles } from '../../core/protocol/store/files.ts'
 import { formatOwner, ownOwner } from '../../core/protocol/store/owner.ts'
 import { backupZoo } from '../../core/zoo/backup.ts'
@@ -54,6 +56,27 @@ async function everything(path: string): Promise<Record<string, string>> {
     await Promise.all(files.sort().map(async (file) => [file, await readFile(file, 'base64')] as const)),
   )
 }
+
+test('what ran when the backup was made does not begin again; what is paused can be resumed', async () => {
+  const job = (id: string, state: Job['state']): Job => ({
+    ...{ id, operation: 'train', input: {}, title: id, state, created: 1, started: null, ended: null, spentMs: 0 },
+    ...{ progress: null, result: null, error: null },
+  })
+  await withZoo(backup, (zoo) => {
+    for (const state of ['queued', 'running', 'paused', 'done'] as const) jobStore(zoo).put(job(state, state))
+  })
+  const untouched = await everything(backup)
+  await restoreBackup(data, backup)
+  const states = await withZoo(data, (zoo) =>
+    jobStore(zoo)
+      .all()
+      .map(({ id, state }) => [id, state]),
+  )
+  expect(Object.fromEntries(states)).toEqual({
+    ...{ queued: 'cancelled', running: 'cancelled', paused: 'paused', done: 'done' },
+  })
+  expect(await everything(backup)).toEqual(untouched)
+})
 
 test('the backup takes the place of the catalog, which is kept and can be restored in turn', async () => {
   const untouched = await everything(backup)

@@ -54,7 +54,7 @@ async function open(command: Extract<ClientCommand, { do: 'connect' }>): Promise
   const { settings, host, port } = command
   const kernels = loadKernels(kernelOptions(settings))
   const store = await PackageStore.open(settings.store, { role: 'client' })
-  pool = await HePool.create(settings.threads)
+  pool = await HePool.create(settings.threads, { kernels: kernelOptions(settings).force })
   const channel = await connect({ host, port, identity, serverFingerprint: command.server })
   const ledger = new Ledger()
   if (settings.watch !== undefined) witness = new Collector(settings.watch)

@@ -7,6 +7,8 @@
 #include "he_calls.h"
 #include "kernels.h"
 #include "memory.h"
+#include "new_bytes.h"
+#include "ot_calls.h"
 
 #include <napi.h>
 
@@ -15,36 +17,16 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 namespace adyton {
 namespace {
 
 // Must equal ABI of core/kernels/index.ts.
-constexpr int kAbi = 4;
+constexpr int kAbi = 9;
 // Scratch of one block aims at a second-level cache.
 constexpr size_t kScratchTarget = 384 * 1024;
 constexpr size_t kMinBlock = 64;
 constexpr size_t kMaxBlock = 1024;
-
-// A new byte array whose first byte is aligned to `alignment`; the memory behind it may start earlier.
-Napi::Uint8Array newBytes(Napi::Env env, size_t bytes, size_t alignment = 1) {
-  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, bytes + alignment - 1);
-  const size_t past = alignment == 1 ? 0 : reinterpret_cast<uintptr_t>(buffer.Data()) % alignment;
-  const size_t offset = past == 0 ? 0 : alignment - past;
-#if defined(__linux__)
-  // Huge pages: the first touch of a table is otherwise a page fault every 128 AND gates.
-  constexpr uintptr_t kPage = 4096;
-  if (bytes >= size_t{4} << 20) {
-    const uintptr_t first = (reinterpret_cast<uintptr_t>(buffer.Data()) + kPage - 1) / kPage * kPage;
-    const uintptr_t last = (reinterpret_cast<uintptr_t>(buffer.Data()) + bytes) / kPage * kPage;
-    madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
-  }
-#endif
-  return Napi::Uint8Array::New(env, bytes, buffer, offset);
-}
 
 Key128 readKey(const Napi::Uint8Array& start, uint64_t tweak) {
   Key128 key;
@@ -231,14 +213,23 @@ Napi::Value entry(const Napi::CallbackInfo& info) {
 Napi::Object start(Napi::Env env, Napi::Object exports) {
   Napi::Array supported = Napi::Array::New(env);
   uint32_t count = 0;
-  for (uint32_t number = 0; number < 3; number++) {
+  for (uint32_t number = 0; number < kSets; number++) {
     if (setByNumber(number) != nullptr) supported.Set(count++, Napi::Number::New(env, number));
   }
   exports.Set("abi", Napi::Number::New(env, kAbi));
+  Napi::Array transfers = Napi::Array::New(env);
+  count = 0;
+  for (uint32_t number = 0; number < kSets; number++) {
+    if (otByNumber(number) != nullptr) transfers.Set(count++, Napi::Number::New(env, number));
+  }
   exports.Set("supported", supported);
+  exports.Set("transfers", transfers);
   exports.Set("garble", Napi::Function::New<entry<garble>>(env, "garble"));
   exports.Set("evaluate", Napi::Function::New<entry<evaluate>>(env, "evaluate"));
   exports.Set("selectLabels", Napi::Function::New<entry<selectLabelsCall>>(env, "selectLabels"));
+  exports.Set("cotChoose", Napi::Function::New<entry<cotChooseCall>>(env, "cotChoose"));
+  exports.Set("cotLabels", Napi::Function::New<entry<cotLabelsCall>>(env, "cotLabels"));
+  exports.Set("cotSend", Napi::Function::New<entry<cotSendCall>>(env, "cotSend"));
   exports.Set("transpose128", Napi::Function::New<entry<transposeCall>>(env, "transpose128"));
   exports.Set("sliceBits", Napi::Function::New<entry<sliceBitsCall>>(env, "sliceBits"));
   exports.Set("joinBits", Napi::Function::New<entry<joinBitsCall>>(env, "joinBits"));
@@ -250,6 +241,11 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   exports.Set("divideRound", Napi::Function::New<entry<divideRoundCall>>(env, "divideRound"));
   exports.Set("addEncryptedZero", Napi::Function::New<entry<addEncryptedZeroCall>>(env, "addEncryptedZero"));
   exports.Set("maskShares", Napi::Function::New<entry<maskSharesCall>>(env, "maskShares"));
+  exports.Set("expandSeed", Napi::Function::New<entry<expandSeedCall>>(env, "expandSeed"));
+  exports.Set("encryptSeeded", Napi::Function::New<entry<encryptSeededCall>>(env, "encryptSeeded"));
+  exports.Set("decryptScaled", Napi::Function::New<entry<decryptScaledCall>>(env, "decryptScaled"));
+  exports.Set("packResidues", Napi::Function::New<entry<packResiduesCall>>(env, "packResidues"));
+  exports.Set("unpackResidues", Napi::Function::New<entry<unpackResiduesCall>>(env, "unpackResidues"));
   return exports;
 }
 

@@ -23,6 +23,7 @@ class Arguments {
 
   Napi::Env env() const { return info_.Env(); }
   Napi::Value next() const { return info_[at_]; }
+  void skip() { at_++; }
 
   uint64_t integer(const char* name, uint64_t low, uint64_t high) {
     const Napi::Value value = info_[at_++];
@@ -53,6 +54,8 @@ class Arguments {
   const HeSet& heSet();
 
  private:
+  size_t setNumber();
+
   template <class Array>
   Array array(const char* name, napi_typedarray_type type, uint64_t length) {
     const Napi::Value value = info_[at_++];
@@ -71,31 +74,13 @@ class Arguments {
   size_t at_ = 0;
 };
 
-// In the order of INSTRUCTION_SETS in core/kernels/native.ts; null where this machine cannot run it.
-inline const InstructionSet* setByNumber(size_t number) {
-  switch (number) {
-    case 0:
-      return kPortable;
-    case 1:
-      return cpuHasAvx2() ? kAvx2 : nullptr;
-    case 2:
-      return cpuHasVaes512() ? kVaes512 : nullptr;
-    default:
-      return nullptr;
-  }
+inline size_t Arguments::setNumber() {
+  const size_t number = integer("instruction set", 0, kSets - 1);
+  if (setByNumber(number) == nullptr) refuse(env(), "this processor cannot run that instruction set");
+  return number;
 }
 
-inline const InstructionSet& Arguments::instructionSet() {
-  const InstructionSet* set = setByNumber(integer("instruction set", 0, 2));
-  if (set == nullptr) refuse(env(), "this processor cannot run that instruction set");
-  return *set;
-}
-
-// The HE arithmetic that goes with an instruction set; the portable one where the compiler did not know a set's flags.
-inline const HeSet& Arguments::heSet() {
-  const InstructionSet& set = instructionSet();
-  const HeSet* he = &set == kVaes512 ? kHeAvx512 : &set == kAvx2 ? kHeAvx2 : kHePortable;
-  return he == nullptr ? *kHePortable : *he;
-}
+inline const InstructionSet& Arguments::instructionSet() { return *setByNumber(setNumber()); }
+inline const HeSet& Arguments::heSet() { return heByNumber(setNumber()); }
 
 }  // namespace adyton

@@ -3,6 +3,8 @@
 #include <cstring>
 #if defined(__SSE2__)
 #include <emmintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 namespace adyton {
@@ -41,6 +43,46 @@ void transposeTile(const uint8_t (*tile)[kTileBytes], size_t bytes, uint8_t* out
           const uint16_t mask = static_cast<uint16_t>(_mm_movemask_epi8(x));
           std::memcpy(to + bit * 16, &mask, 2);
           x = _mm_add_epi8(x, x);
+        }
+      }
+    }
+  }
+}
+
+#elif defined(__aarch64__)
+
+// Two 8 x 8 bit matrices, as transpose8 below.
+inline uint64x2_t transpose8(uint64x2_t x) {
+  uint64x2_t t = (x ^ vshrq_n_u64(x, 7)) & vdupq_n_u64(0x00aa00aa00aa00aaULL);
+  x ^= t ^ vshlq_n_u64(t, 7);
+  t = (x ^ vshrq_n_u64(x, 14)) & vdupq_n_u64(0x0000cccc0000ccccULL);
+  x ^= t ^ vshlq_n_u64(t, 14);
+  t = (x ^ vshrq_n_u64(x, 28)) & vdupq_n_u64(0x00000000f0f0f0f0ULL);
+  return x ^ t ^ vshlq_n_u64(t, 28);
+}
+
+// Sixteen rows of sixteen bytes at a time: bytes by four rounds of interleaving halves, then the bits of eight rows.
+void transposeTile(const uint8_t (*tile)[kTileBytes], size_t bytes, uint8_t* out) {
+  for (size_t column = 0; column < bytes; column += 16) {
+    for (size_t group = 0; group < 8; group++) {
+      uint8x16_t v[16], t[16];
+      for (int r = 0; r < 16; r++) v[r] = vld1q_u8(tile[group * 16 + r] + column);
+      for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < 8; i++) {
+          t[2 * i] = vzip1q_u8(v[i], v[i + 8]);
+          t[2 * i + 1] = vzip2q_u8(v[i], v[i + 8]);
+        }
+        for (int i = 0; i < 16; i++) v[i] = t[i];
+      }
+      for (int c = 0; c < 16; c++) {
+        const uint8x16_t rows = vreinterpretq_u8_u64(transpose8(vreinterpretq_u64_u8(v[c])));
+        // Byte `bit` of both halves side by side.
+        const uint16x8_t bits = vreinterpretq_u16_u8(vzip1q_u8(rows, vextq_u8(rows, rows, 8)));
+        uint8_t* to = out + (column + c) * 8 * 16 + group * 2;
+#pragma GCC unroll 8
+        for (int bit = 0; bit < 8; bit++) {
+          const uint16_t word = bits[bit];
+          std::memcpy(to + bit * 16, &word, 2);
         }
       }
     }

@@ -21,6 +21,9 @@ struct NttRing {
   const uint64_t* inverseQuotients;
 };
 
+// Bytes of randomness behind one coefficient of SEAL's error distribution: 21 bits minus 21 bits.
+constexpr size_t kNoiseBytes = 6;
+
 // Most plaintexts of one call to accumulate(): what the lazy sums of every implementation hold.
 constexpr size_t kMostProducts = 8;
 
@@ -47,6 +50,13 @@ struct Division {
   uint64_t* out;
 };
 
+struct Combination {
+  const NttRing* ring;
+  const uint64_t* message;
+  uint64_t offset, inverse, inverseQuotient;
+  const int32_t* error;
+};
+
 struct HeSet {
   // In place; residues below q in and out.
   void (*forward)(const NttRing&, uint64_t* x);
@@ -58,13 +68,25 @@ struct HeSet {
   void (*lift)(const NttRing&, const int32_t* from, uint64_t* x);
   // x += y, residues.
   void (*add)(const NttRing&, uint64_t* x, const uint64_t* y);
+  // x *= w, residues below q; constants [n] and their quotients.
+  void (*scale)(const NttRing&, uint64_t* x, const uint64_t* w, const uint64_t* quotients);
   // Whether all residues are below q.
   bool (*reduced)(const NttRing&, const uint64_t* x);
+  // x = (message + offset) inverse - x - error modulo one prime: residues x below q, sums of message and offset any numbers
+  // of 64 bits, |error| < q.
+  void (*combine)(const Combination&, uint64_t* x);
+  // Coefficients of SEAL's error distribution, from kNoiseBytes each.
+  void (*errors)(const uint8_t* noise, size_t count, int32_t* out);
+  // 512 words of BLAKE2xb output from a root hash of 8; see he_blake.h.
+  void (*blake)(const uint64_t* root, uint64_t* out);
 };
 
 // Null where the unit is compiled for another architecture or by a compiler that does not know its flags.
 extern const HeSet* const kHePortable;
 extern const HeSet* const kHeAvx2;
 extern const HeSet* const kHeAvx512;
+
+// The arithmetic that goes with an instruction set; the portable one where the compiler did not know a set's flags.
+const HeSet& heByNumber(size_t number);
 
 }  // namespace adyton

@@ -1,4 +1,5 @@
 // Four residues at a time, 64-bit products made of 32-bit ones; primes above 60 bits in scalar code.
+#include "he_blake.h"
 #include "he_scalar.h"
 
 #if defined(__x86_64__) && defined(__AVX2__)
@@ -206,7 +207,32 @@ void divide(const Division& d) {
   }
 }
 
-const HeSet kSet = {forward, inverse, accumulate, divide, scalarLift, scalarAdd, scalarReduced};
+void scale(const NttRing& ring, uint64_t* x, const uint64_t* w, const uint64_t* quotients) {
+  if (ring.q >> 60 != 0) return scalarScale(ring, x, w, quotients);
+  const Prime m(ring.q);
+  for (size_t j = 0; j < ring.n; j += 4) {
+    store(x + j, m.canonical(m.mul(load(x + j), Root(load(w + j), load(quotients + j)))));
+  }
+}
+
+void combine(const Combination& c, uint64_t* x) {
+  const NttRing& ring = *c.ring;
+  if (ring.q >> 60 != 0) return scalarCombine(c, x);
+  const Prime m(ring.q);
+  const V offset = all(c.offset);
+  const Root inverse(all(c.inverse), all(c.inverseQuotient));
+  for (size_t j = 0; j < ring.n; j += 4) {
+    const V error = _mm256_cvtepi32_epi64(_mm_loadu_si128(reinterpret_cast<const __m128i*>(c.error + j)));
+    const V message = m.mul(add(load(c.message + j), offset), inverse);
+    const V sum = sub(add(message, m.twice), add(load(x + j), error));
+    store(x + j, m.canonical(below(sum, m.lazy)));
+  }
+}
+
+typedef uint64_t Lanes __attribute__((vector_size(32)));
+
+const HeSet kSet = {forward, inverse,       accumulate, divide,      scalarLift,        scalarAdd,
+                    scale,   scalarReduced, combine,    countErrors, blakeOutput<Lanes>};
 
 }  // namespace
 

@@ -1,5 +1,6 @@
 // Eight residues at a time. Primes of at most 50 bits go through the 52-bit multiplier (IFMA); wider ones, to 60 bits,
 // through 32-bit multiplications.
+#include "he_blake.h"
 #include "he_scalar.h"
 
 #if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__AVX512VL__) && defined(__AVX512IFMA__)
@@ -300,13 +301,37 @@ void addAll(const NttRing& ring, uint64_t* x, const uint64_t* y) {
   for (size_t j = 0; j < ring.n; j += 8) store(x + j, below(add(load(x + j), load(y + j)), q));
 }
 
+void scale(const NttRing& ring, uint64_t* x, const uint64_t* w, const uint64_t* quotients) {
+  if (ring.q >= kWide) return scalarScale(ring, x, w, quotients);
+  const Wide m(ring.q);
+  for (size_t j = 0; j < ring.n; j += 8) {
+    store(x + j, m.canonical(m.mul(load(x + j), load(w + j), load(quotients + j))));
+  }
+}
+
 bool reduced(const NttRing& ring, const uint64_t* x) {
   V most = _mm512_setzero_si512();
   for (size_t j = 0; j < ring.n; j += 8) most = _mm512_max_epu64(most, load(x + j));
   return _mm512_cmpge_epu64_mask(most, all(ring.q)) == 0;
 }
 
-const HeSet kSet = {forward, inverse, accumulate, divide, liftAll, addAll, reduced};
+void combine(const Combination& c, uint64_t* x) {
+  const NttRing& ring = *c.ring;
+  if (ring.q >= kWide) return scalarCombine(c, x);
+  const Wide m(ring.q);
+  const V offset = all(c.offset), inverse = all(c.inverse), quotient = all(c.inverseQuotient), twice = add(m.q, m.q);
+  for (size_t j = 0; j < ring.n; j += 8) {
+    const V error = _mm512_cvtepi32_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(c.error + j)));
+    const V message = m.mul(add(load(c.message + j), offset), inverse, quotient);
+    const V sum = sub(add(message, twice), add(load(x + j), error));
+    store(x + j, m.canonical(below(sum, m.lazy)));
+  }
+}
+
+typedef uint64_t Lanes __attribute__((vector_size(64)));
+
+const HeSet kSet = {forward, inverse, accumulate, divide,      liftAll,           addAll,
+                    scale,   reduced, combine,    countErrors, blakeOutput<Lanes>};
 
 }  // namespace
 

@@ -1,7 +1,9 @@
 #include "he_calls.h"
 
+#include "he_client.h"
 #include "he_ops.h"
 #include "memory.h"
+#include "residues.h"
 
 #include <cstring>
 #include <vector>
@@ -118,6 +120,88 @@ Napi::Value maskSharesCall(Arguments& args) {
   const bool valid = maskShares(ring.rings, static_cast<unsigned>(bits), words64(args.env(), stream, "stream"), count,
                                 words64(args.env(), residues, "residues"), words64(args.env(), shares, "shares"));
   return Napi::Boolean::New(args.env(), valid);
+}
+
+Napi::Value expandSeedCall(Arguments& args) {
+  const RingArguments ring(args);
+  const Napi::Uint8Array seed = args.bytes("seed", kSeedBytes);
+  const Napi::Uint32Array out = args.words("words", ring.polynomial());
+  expandSeed(ring.set, ring.rings, seed.Data(), words64(args.env(), out, "words"));
+  return args.env().Undefined();
+}
+
+Napi::Value encryptSeededCall(Arguments& args) {
+  const RingArguments ring(args);
+  const uint64_t bits = args.integer("bits", 1, 60);
+  const Napi::Uint32Array key = args.words("key", 2 * ring.polynomial());
+  const Napi::Uint8Array seed = args.bytes("seed", kSeedBytes);
+  const Napi::Uint8Array noise = args.bytes("noise", ring.degree * kNoiseBytes);
+  const Napi::Uint32Array plain = args.words("plain", 2 * ring.degree);
+  const Napi::Uint32Array out = args.words("out", ring.polynomial());
+  if (!encryptSeeded(ring.set, ring.rings, static_cast<unsigned>(bits), words64(args.env(), key, "key"), seed.Data(),
+                     noise.Data(), words64(args.env(), plain, "plain"), words64(args.env(), out, "out"))) {
+    refuse(args.env(), "a residue is not below its prime, or a coefficient is not below its modulus");
+  }
+  return args.env().Undefined();
+}
+
+Napi::Value decryptScaledCall(Arguments& args) {
+  const RingArguments ring(args);
+  const uint64_t bits = args.integer("bits", 1, 60);
+  const Napi::Uint32Array constants = args.words("constants", 2 * (kDecryptHeader + kDecryptPrime * ring.primes));
+  const Napi::Uint32Array key = args.words("key", 2 * ring.polynomial());
+  const Napi::Uint32Array words = args.words("words", 2 * ring.polynomial());
+  const uint64_t count = args.integer("count", 0, ring.degree);
+  const Napi::Uint32Array places = args.words("places", count);
+  const Napi::Uint32Array out = args.words("out", 2 * ring.degree);
+  if (!decryptScaled(ring.set, ring.rings, static_cast<unsigned>(bits), words64(args.env(), constants, "constants"),
+                     words64(args.env(), key, "key"), words64(args.env(), words, "words"),
+                     places.Data(), count, words64(args.env(), out, "out"))) {
+    refuseResidue(args.env());
+  }
+  return args.env().Undefined();
+}
+
+namespace {
+
+// Where residues are taken from or put: words, how many, and, unless `places` is undefined, their places, all checked.
+struct ResidueArguments {
+  uint64_t* words;
+  uint64_t count;
+  const uint32_t* places = nullptr;
+
+  explicit ResidueArguments(Arguments& args) {
+    const uint64_t size = args.integer("size", 0, kMostPolys);
+    words = words64(args.env(), args.words("words", 2 * size), "words");
+    count = args.integer("count", 0, size);
+    if (args.next().IsUndefined()) {
+      args.skip();
+      return;
+    }
+    places = args.words("places", count).Data();
+    for (uint64_t i = 0; i < count; i++) {
+      if (places[i] >= size) refuse(args.env(), "places must be below the number of residues");
+    }
+  }
+};
+
+}  // namespace
+
+Napi::Value packResiduesCall(Arguments& args) {
+  const ResidueArguments residues(args);
+  const unsigned bits = static_cast<unsigned>(args.integer("bits", 33, 63));
+  Napi::Uint8Array out = args.bytes("out", packedBytes(residues.count, bits));
+  packResidues(residues.words, residues.places, residues.count, bits, out.Data());
+  return args.env().Undefined();
+}
+
+Napi::Value unpackResiduesCall(Arguments& args) {
+  const ResidueArguments residues(args);
+  const uint64_t low = args.integer("low", 0, ~uint32_t{0}), high = args.integer("high", 1, (uint64_t{1} << 31) - 1);
+  const unsigned bits = 64 - static_cast<unsigned>(__builtin_clzll(high << 32 | low));
+  const Napi::Uint8Array bytes = args.bytes("bytes", packedBytes(residues.count, bits));
+  return Napi::Boolean::New(args.env(), unpackResidues(bytes.Data(), residues.count, bits, high << 32 | low,
+                                                       residues.places, residues.words));
 }
 
 }  // namespace adyton

@@ -11,5 +11,10 @@ Napi::Value accumulateCall(Arguments& args);
 Napi::Value divideRoundCall(Arguments& args);
 Napi::Value addEncryptedZeroCall(Arguments& args);
 Napi::Value maskSharesCall(Arguments& args);
+Napi::Value expandSeedCall(Arguments& args);
+Napi::Value encryptSeededCall(Arguments& args);
+Napi::Value decryptScaledCall(Arguments& args);
+Napi::Value packResiduesCall(Arguments& args);
+Napi::Value unpackResiduesCall(Arguments& args);
 
 }  // namespace adyton

@@ -12,7 +12,8 @@ namespace {
 constexpr uint64_t kLargestPrime = uint64_t{1} << 61;
 constexpr uint64_t kSmallestPrime = uint64_t{1} << 32;  // above every weight
 
-// This thread's scratch memory, about a mebibyte, kept: fresh memory costs a page fault every 4 KiB.
+}  // namespace
+
 uint64_t* scratchWords(size_t count) {
   thread_local std::unique_ptr<AlignedBytes> held;
   thread_local size_t size = 0;
@@ -24,37 +25,10 @@ uint64_t* scratchWords(size_t count) {
   return reinterpret_cast<uint64_t*>(held->data());
 }
 
-uint64_t multiply(const NttRing& ring, uint64_t x, uint64_t y) {
-  return reduce128(ring, static_cast<unsigned __int128>(x) * y);
+void wipe(void* data, size_t bytes) {
+  std::memset(data, 0, bytes);
+  __asm__ volatile("" ::"r"(data) : "memory");
 }
-
-// 1 / x modulo a prime.
-uint64_t invert(const NttRing& ring, uint64_t x) {
-  uint64_t result = 1;
-  for (uint64_t e = ring.q - 2; e > 0; e >>= 1, x = multiply(ring, x, x)) {
-    if (e & 1) result = multiply(ring, result, x);
-  }
-  return result;
-}
-
-// Bits of the low 21 of either half, as one number in each 32-bit half of a word.
-uint64_t countHalves(uint64_t x) {
-  x = x - ((x >> 1) & 0x5555555555555555u);
-  x = (x & 0x3333333333333333u) + ((x >> 2) & 0x3333333333333333u);
-  x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu;
-  x = x + (x >> 8);
-  return (x + (x >> 16)) & 0x0000003f0000003fu;
-}
-
-int32_t noiseAt(const uint8_t* bytes) {
-  uint64_t x = 0;
-  std::memcpy(&x, bytes, kNoiseBytes);
-  constexpr uint64_t k21 = (1u << 21) - 1;
-  const uint64_t counts = countHalves((x & k21) | ((x >> 24) & k21) << 32);
-  return static_cast<int32_t>(counts & 63) - static_cast<int32_t>(counts >> 32);
-}
-
-}  // namespace
 
 bool readRing(const uint64_t* tables, size_t degree, size_t primes, std::vector<NttRing>& rings) {
   for (size_t i = 0; i < primes; i++) {
@@ -109,7 +83,7 @@ void divideRound(const HeSet& set, const std::vector<NttRing>& rings, uint64_t* 
   for (size_t i = 0; i < kept; i++) {
     const NttRing& ring = rings[i];
     const uint64_t inverse = invert(ring, multiply(ring, last.q, 1));
-    const uint64_t quotient = static_cast<uint64_t>((static_cast<unsigned __int128>(inverse) << 64) / ring.q);
+    const uint64_t quotient = quotientOf(ring, inverse);
     for (size_t poly = 0; poly < polys; poly++) {
       const uint64_t* in = words + poly * rings.size() * n;
       set.divide({&ring, inverse, quotient, multiply(ring, half, 1), in + i * n, in + kept * n,
@@ -128,7 +102,7 @@ bool addEncryptedZero(const HeSet& set, const std::vector<NttRing>& rings, const
   int32_t* secret = reinterpret_cast<int32_t*>(plain + n);
   int32_t* errors = secret + n;
   for (size_t j = 0; j < n; j++) secret[j] = ternary[j];
-  for (size_t j = 0; j < 2 * n; j++) errors[j] = noiseAt(noise + j * kNoiseBytes);
+  set.errors(noise, 2 * n, errors);
   std::memset(made, 0, 2 * poly * 8);
   bool valid = true;
   for (size_t prime = 0; prime < primes; prime++) {
@@ -150,9 +124,7 @@ bool addEncryptedZero(const HeSet& set, const std::vector<NttRing>& rings, const
       set.add(rings[prime], words + at, rounded + at);
     }
   }
-  // The secrets behind the encryption do not stay in memory.
-  std::memset(made, 0, used * 8);
-  __asm__ volatile("" ::"r"(made) : "memory");
+  wipe(made, used * 8);
   return valid;
 }
 
@@ -173,7 +145,7 @@ bool maskShares(const std::vector<NttRing>& rings, unsigned bits, const uint64_t
     // floor(2^(bits + 124) / q) in three words.
     const unsigned __int128 top = static_cast<unsigned __int128>(1) << (bits + kFraction - 64);
     const unsigned __int128 upper = top / q, rest = (top % q) << 64;
-    factors.push_back({2 * lead - 1, cofactor, static_cast<uint64_t>((static_cast<unsigned __int128>(cofactor) << 64) / q),
+    factors.push_back({2 * lead - 1, cofactor, quotientOf(rings[i], cofactor),
                        static_cast<uint64_t>(rest / q), static_cast<uint64_t>(upper),
                        static_cast<uint64_t>(upper >> 64)});
   }

@@ -35,7 +35,9 @@ bool addEncryptedZero(const HeSet& set, const std::vector<NttRing>& rings, const
 bool maskShares(const std::vector<NttRing>& rings, unsigned bits, const uint64_t* stream, size_t count,
                 uint64_t* residues, uint64_t* shares);
 
-// Bytes of randomness behind one coefficient of SEAL's error distribution: 21 bits minus 21 bits.
-constexpr size_t kNoiseBytes = 6;
+// This thread's scratch memory, about a mebibyte, kept: fresh memory costs a page fault every 4 KiB.
+uint64_t* scratchWords(size_t count);
+// Zeroes what must not stay in it.
+void wipe(void* data, size_t bytes);
 
 }  // namespace adyton

@@ -4,6 +4,8 @@
 
 #include "he.h"
 
+#include <cstring>
+
 namespace adyton {
 
 static inline uint64_t mulHigh(uint64_t x, uint64_t y) {
@@ -66,6 +68,23 @@ static inline uint64_t reduce128(const NttRing& ring, unsigned __int128 value) {
   return below(low - estimate * ring.q, ring.q);
 }
 
+static inline uint64_t multiply(const NttRing& ring, uint64_t x, uint64_t y) {
+  return reduce128(ring, static_cast<unsigned __int128>(x) * y);
+}
+
+// 1 / x modulo a prime.
+static inline uint64_t invert(const NttRing& ring, uint64_t x) {
+  uint64_t result = 1;
+  for (uint64_t e = ring.q - 2; e > 0; e >>= 1, x = multiply(ring, x, x)) {
+    if (e & 1) result = multiply(ring, result, x);
+  }
+  return result;
+}
+
+static inline uint64_t quotientOf(const NttRing& ring, uint64_t w) {
+  return static_cast<uint64_t>((static_cast<unsigned __int128>(w) << 64) / ring.q);
+}
+
 static inline bool scalarAccumulate(const Products& p) {
   // Polynomials lie a power of two apart and meet in the same cache lines: each is read some lines at a time.
   constexpr size_t kChunk = 64;
@@ -117,6 +136,46 @@ static inline void scalarLift(const NttRing& ring, const int32_t* from, uint64_t
 
 static inline void scalarAdd(const NttRing& ring, uint64_t* x, const uint64_t* y) {
   for (size_t j = 0; j < ring.n; j++) x[j] = below(x[j] + y[j], ring.q);
+}
+
+static inline void scalarScale(const NttRing& ring, uint64_t* x, const uint64_t* w, const uint64_t* quotients) {
+  for (size_t j = 0; j < ring.n; j++) x[j] = below(mulLazy(x[j], w[j], quotients[j], ring.q), ring.q);
+}
+
+static inline void scalarCombine(const Combination& c, uint64_t* x) {
+  const NttRing& ring = *c.ring;
+  const uint64_t q = ring.q;
+  for (size_t j = 0; j < ring.n; j++) {
+    const uint64_t message = mulLazy(c.message[j] + c.offset, c.inverse, c.inverseQuotient, q);
+    const uint64_t sum = message + 2 * q - x[j] - static_cast<uint64_t>(static_cast<int64_t>(c.error[j]));
+    x[j] = below(below(below(sum, 4 * q), 2 * q), q);
+  }
+}
+
+// Bits of the low 21 of either half of a word, the upper half's less the lower one's. Compilers turn the second loop into
+// vectors.
+static inline void countErrors(const uint8_t* noise, size_t count, int32_t* out) {
+  constexpr size_t kChunk = 64;
+  constexpr uint64_t k21 = (1u << 21) - 1;
+  uint64_t held[kChunk];
+  for (size_t from = 0; from < count; from += kChunk) {
+    const size_t chunk = count - from < kChunk ? count - from : kChunk;
+    for (size_t j = 0; j < chunk; j++) {
+      uint32_t low = 0, high = 0;
+      std::memcpy(&low, noise + (from + j) * kNoiseBytes, 3);
+      std::memcpy(&high, noise + (from + j) * kNoiseBytes + 3, 3);
+      held[j] = (low & k21) | (high & k21) << 32;
+    }
+    for (size_t j = 0; j < chunk; j++) {
+      uint64_t x = held[j];
+      x = x - ((x >> 1) & 0x5555555555555555u);
+      x = (x & 0x3333333333333333u) + ((x >> 2) & 0x3333333333333333u);
+      x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+      x = x + (x >> 8);
+      x = x + (x >> 16);
+      out[from + j] = static_cast<int32_t>(x & 63) - static_cast<int32_t>((x >> 32) & 63);
+    }
+  }
 }
 
 static inline bool scalarReduced(const NttRing& ring, const uint64_t* x) {

@@ -75,13 +75,25 @@ struct InstructionSet {
   void (*matvec64)(const uint64_t* x, const int32_t* weights, size_t rows, size_t cols, uint64_t* out);
 };
 
-// Null where the unit is compiled for another architecture.
+// Each is null where the compiler did not know its unit's flags; a unit is only there on its own architecture.
 extern const InstructionSet* const kPortable;
 extern const InstructionSet* const kAvx2;
+extern const InstructionSet* const kVaes256;
 extern const InstructionSet* const kVaes512;
+extern const InstructionSet* const kArmv8;
 
 // What the processor and the operating system can run (cpu.cc).
-bool cpuHasAvx2();
-bool cpuHasVaes512();
+struct Cpu {
+  bool avx2 = false;  // with AES-NI
+  bool vaes256 = false;
+  bool vaes512 = false;
+  bool armv8 = false;  // with the AES instructions
+};
+const Cpu& cpu();
+
+// How many sets there are on all architectures together, in the order of INSTRUCTION_SETS in core/kernels/native.ts;
+// null where this machine cannot run one (sets.cc).
+constexpr size_t kSets = 5;
+const InstructionSet* setByNumber(size_t number);
 
 }  // namespace adyton

@@ -7,6 +7,8 @@
 namespace adyton {
 namespace {
 
+#include "expand_keys.h"
+
 struct V {
   using Vec = __m128i;
   static constexpr int kLanes = 1;
@@ -50,91 +52,23 @@ struct V {
     out[3] = _mm_unpackhi_epi64(t1, t3);
   }
 
-  // Four keys are expanded at once, word by word; see set_vaes512.cc.
+  static void nextKey(Vec (&w)[4], int rcon) {
+    const Vec rotate = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kRotate));
+    addRunning(w, _mm_aesenclast_si128(_mm_shuffle_epi8(w[3], rotate), _mm_set1_epi32(rcon)));
+  }
+  static Vec addKey(Vec s, Vec roundKey, int round) {
+    return round == 0 ? s ^ roundKey : round < 10 ? _mm_aesenc_si128(s, roundKey) : _mm_aesenclast_si128(s, roundKey);
+  }
   template <int kKeys, int kEach>
   static void encrypt(const Vec (&keys)[kKeys], Vec (&states)[kKeys * kEach]) {
-    constexpr int kGroups = (kKeys + 3) / 4;
-    const Vec rotate = _mm_setr_epi8(1, 14, 11, 4, 5, 2, 15, 8, 9, 6, 3, 12, 13, 10, 7, 0);
-    static constexpr int kRcon[10] = {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36};
-    Vec words[kGroups][4];
-#pragma GCC unroll 4
-    for (int g = 0; g < kGroups; g++) {
-      const auto key = [&](int i) { return keys[4 * g + i < kKeys ? 4 * g + i : 0]; };
-      transposeWords(key(0), key(1), key(2), key(3), words[g]);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kKeys * kEach; i++) states[i] ^= keys[i / kEach];
-#pragma GCC unroll 10
-    for (int round = 0; round < 10; round++) {
-      const Vec rcon = _mm_set1_epi32(kRcon[round]);
-#pragma GCC unroll 4
-      for (int g = 0; g < kGroups; g++) {
-        Vec(&w)[4] = words[g];
-        w[0] ^= _mm_aesenclast_si128(_mm_shuffle_epi8(w[3], rotate), rcon);
-        w[1] ^= w[0];
-        w[2] ^= w[1];
-        w[3] ^= w[2];
-        Vec roundKeys[4];
-        transposeWords(w[0], w[1], w[2], w[3], roundKeys);
-#pragma GCC unroll 16
-        for (int i = 0; i < 4 * kEach; i++) {
-          if (4 * g * kEach + i >= kKeys * kEach) break;
-          Vec& s = states[4 * g * kEach + i];
-          s = round < 9 ? _mm_aesenc_si128(s, roundKeys[i / kEach]) : _mm_aesenclast_si128(s, roundKeys[i / kEach]);
-        }
-      }
-    }
+    encryptExpanding<V, kKeys, kEach>(keys, states);
   }
   static void fence() { _mm_sfence(); }
 };
 
 #include "half_gates.h"
 
-struct Lanes32 {
-  using Word = uint32_t;
-  static constexpr size_t kLanes = 8;
-  static constexpr int kRows = 4;
-  using Value = __m256i;
-  using Sum = __m256i;
-  using Weight = __m256i;
-
-  static Sum zero() { return _mm256_setzero_si256(); }
-  static Value value(const Word* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
-  static Weight weight(int32_t w) { return _mm256_set1_epi32(w); }
-  static Sum multiplyAdd(Sum sum, Value v, Weight w) { return _mm256_add_epi32(sum, _mm256_mullo_epi32(v, w)); }
-  static void store(Word* p, Sum sum) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sum); }
-};
-
-// x = high * 2^32 + low with low taken as signed (and high raised by one where that made it negative), so that signed
-// 32-bit multiplications give w * x = w * low + (w * high mod 2^32) * 2^32; the two sums meet only at the end.
-struct Lanes64 {
-  using Word = uint64_t;
-  static constexpr size_t kLanes = 4;
-  static constexpr int kRows = 2;
-  struct Value {
-    __m256i low;
-    __m256i high;
-  };
-  using Sum = Value;
-  using Weight = __m256i;
-
-  static Sum zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  static Value value(const Word* p) {
-    const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    const __m256i sign = _mm256_srli_epi64(_mm256_slli_epi64(x, 32), 63);
-    return {x, _mm256_add_epi64(_mm256_srli_epi64(x, 32), sign)};
-  }
-  static Weight weight(int32_t w) { return _mm256_set1_epi32(w); }
-  static Sum multiplyAdd(Sum sum, Value v, Weight w) {
-    return {_mm256_add_epi64(sum.low, _mm256_mul_epi32(v.low, w)),
-            _mm256_add_epi64(sum.high, _mm256_mul_epi32(v.high, w))};
-  }
-  static void store(Word* p, Sum sum) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
-                        _mm256_add_epi64(sum.low, _mm256_slli_epi64(sum.high, 32)));
-  }
-};
-
+#include "avx2_product.h"
 #include "product.h"
 
 const InstructionSet kSet = {run<V, true>,         run<V, false>,

@@ -7,6 +7,8 @@
 namespace adyton {
 namespace {
 
+#include "expand_keys.h"
+
 struct V {
   using Vec = __m512i;
   static constexpr int kLanes = 4;
@@ -72,46 +74,24 @@ struct V {
     out[3] = _mm512_unpackhi_epi64(t1, t3);
   }
 
-  // Encrypts kEach states under each key, expanding the keys on the way. Sixteen keys are expanded at once, held word
-  // by word: SubWord of all their last words is one AESENCLAST, whose ShiftRows the byte shuffle before it undoes
-  // (together with RotWord) and whose round key adds the round constant.
+  static void nextKey(Vec (&w)[4], int rcon) {
+    const Vec rotate = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kRotate)));
+    const Vec sub = _mm512_aesenclast_epi128(_mm512_shuffle_epi8(w[3], rotate), _mm512_set1_epi32(rcon));
+    // As addRunning, with three operands at once.
+    const Vec three = _mm512_ternarylogic_epi64(w[0], w[1], w[2], 0x96);
+    w[3] = _mm512_ternarylogic_epi64(three, w[3], sub, 0x96);
+    w[2] = three ^ sub;
+    w[1] = _mm512_ternarylogic_epi64(w[0], w[1], sub, 0x96);
+    w[0] = w[0] ^ sub;
+  }
+  static Vec addKey(Vec s, Vec roundKey, int round) {
+    return round == 0   ? s ^ roundKey
+           : round < 10 ? _mm512_aesenc_epi128(s, roundKey)
+                        : _mm512_aesenclast_epi128(s, roundKey);
+  }
   template <int kKeys, int kEach>
   static void encrypt(const Vec (&keys)[kKeys], Vec (&states)[kKeys * kEach]) {
-    constexpr int kGroups = (kKeys + 3) / 4;
-    const Vec rotate = _mm512_broadcast_i32x4(_mm_setr_epi8(1, 14, 11, 4, 5, 2, 15, 8, 9, 6, 3, 12, 13, 10, 7, 0));
-    static constexpr int kRcon[10] = {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36};
-    Vec words[kGroups][4];
-#pragma GCC unroll 4
-    for (int g = 0; g < kGroups; g++) {
-      const auto key = [&](int i) { return keys[4 * g + i < kKeys ? 4 * g + i : 0]; };
-      transposeWords(key(0), key(1), key(2), key(3), words[g]);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kKeys * kEach; i++) states[i] ^= keys[i / kEach];
-#pragma GCC unroll 10
-    for (int round = 0; round < 10; round++) {
-      const Vec rcon = _mm512_set1_epi32(kRcon[round]);
-#pragma GCC unroll 4
-      for (int g = 0; g < kGroups; g++) {
-        Vec(&w)[4] = words[g];
-        const Vec sub = _mm512_aesenclast_epi128(_mm512_shuffle_epi8(w[3], rotate), rcon);
-        // Running sums w0, w0 ^ w1, ... each with sub: one step after sub is known, as the next round waits for w3.
-        const Vec three = _mm512_ternarylogic_epi64(w[0], w[1], w[2], 0x96);
-        w[3] = _mm512_ternarylogic_epi64(three, w[3], sub, 0x96);
-        w[2] = three ^ sub;
-        w[1] = _mm512_ternarylogic_epi64(w[0], w[1], sub, 0x96);
-        w[0] = w[0] ^ sub;
-        Vec roundKeys[4];
-        transposeWords(w[0], w[1], w[2], w[3], roundKeys);
-#pragma GCC unroll 16
-        for (int i = 0; i < 4 * kEach; i++) {
-          if (4 * g * kEach + i >= kKeys * kEach) break;
-          Vec& s = states[4 * g * kEach + i];
-          s = round < 9 ? _mm512_aesenc_epi128(s, roundKeys[i / kEach])
-                        : _mm512_aesenclast_epi128(s, roundKeys[i / kEach]);
-        }
-      }
-    }
+    encryptExpanding<V, kKeys, kEach>(keys, states);
   }
   static void fence() { _mm_sfence(); }
 };

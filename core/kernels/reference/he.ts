@@ -4,16 +4,16 @@ import type { HeKernels, HeRing } from '../interface.ts'
 import { power, ringTableWords } from './ntt-tables.ts'
 
 /** Words as 64-bit numbers, over the same memory. */
-function wide(words: Uint32Array): BigUint64Array {
+export function wide(words: Uint32Array): BigUint64Array {
   return new BigUint64Array(words.buffer, words.byteOffset, words.length / 2)
 }
 
-function modulo(value: bigint, q: bigint): bigint {
+export function modulo(value: bigint, q: bigint): bigint {
   const rest = value % q
   return rest < 0n ? rest + q : rest
 }
 
-function checkReduced(ring: HeRing, primes: number, words: BigUint64Array): void {
+export function checkReduced(ring: HeRing, primes: number, words: BigUint64Array): void {
   for (let i = 0; i < words.length; i++) {
     if (words[i] >= ring.primes[Math.floor(i / ring.degree) % primes]) {
       throw new RangeError('a residue is not below its prime')
@@ -30,7 +30,7 @@ function roots(ring: HeRing, prime: number, inverse: boolean): BigUint64Array {
 }
 
 /** Cooley and Tukey's butterflies, halves first. */
-function forward(ring: HeRing, prime: number, x: BigUint64Array): void {
+export function forward(ring: HeRing, prime: number, x: BigUint64Array): void {
   const q = ring.primes[prime]
   const root = roots(ring, prime, false)
   for (let groups = 1, half = ring.degree / 2; half >= 1; groups *= 2, half /= 2) {
@@ -46,7 +46,7 @@ function forward(ring: HeRing, prime: number, x: BigUint64Array): void {
 }
 
 /** Gentleman and Sande's butterflies undo them one by one; what is left is a factor N. */
-function inverse(ring: HeRing, prime: number, x: BigUint64Array): void {
+export function inverse(ring: HeRing, prime: number, x: BigUint64Array): void {
   const q = ring.primes[prime]
   const root = roots(ring, prime, true)
   for (let groups = ring.degree / 2, half = 1; groups >= 1; groups /= 2, half *= 2) {
@@ -109,7 +109,15 @@ function bits21(bytes: Uint8Array, at: number): bigint {
   return count
 }
 
-export const referenceHe: HeKernels = Object.freeze<HeKernels>({
+/** A coefficient of SEAL's error distribution: of 6 random bytes, the bits of 21 less the bits of 21. */
+export function centredError(bytes: Uint8Array, at: number): bigint {
+  return bits21(bytes, at) - bits21(bytes, at + 3)
+}
+
+export const referenceHe: Omit<
+  HeKernels,
+  'expandSeed' | 'encryptSeeded' | 'decrypt' | 'packResidues' | 'unpackResidues'
+> = {
   nttForward: (ring, primes, words) => each(ring, primes, words, forward),
   nttInverse: (ring, primes, words) => each(ring, primes, words, inverse),
   accumulate(ring, job) {
@@ -151,10 +159,7 @@ export const referenceHe: HeKernels = Object.freeze<HeKernels>({
         const x = made.subarray(at, at + n)
         for (let j = 0; j < n; j++) x[j] = (pk[at + j] * u[j]) % q
         inverse(ring, prime, x)
-        for (let j = 0; j < n; j++) {
-          const e = 6 * (half * n + j)
-          x[j] = modulo(x[j] + bits21(noise, e) - bits21(noise, e + 3), q)
-        }
+        for (let j = 0; j < n; j++) x[j] = modulo(x[j] + centredError(noise, 6 * (half * n + j)), q)
       }
     }
     const zero = wide(divideRound(ring, primes, new Uint32Array(made.buffer)))
@@ -184,4 +189,4 @@ export const referenceHe: HeKernels = Object.freeze<HeKernels>({
     }
     return { residues: new Uint32Array(residues.buffer), shares: new Uint32Array(shares.buffer) }
   },
-})
+}

@@ -4,20 +4,24 @@ import { joinBits, sliceBits } from './bits.ts'
 import { conv2d, matvec } from './conv.ts'
 import { evaluate } from './evaluate.ts'
 import { garble } from './garble.ts'
+import { referenceHeClient } from './he-client.ts'
 import { referenceHe } from './he.ts'
 import { expandLabels, selectLabels } from './labels.ts'
+import { packResidues, unpackResidues } from './residues.ts'
+import { transferKernels } from './transfers.ts'
 import { transpose128 } from './transpose.ts'
 
-export const referenceKernels: Kernels = Object.freeze({
+export const referenceKernels: Kernels = Object.freeze<Kernels>({
   name: 'reference',
   garble,
   evaluate,
   expandLabels,
   selectLabels,
+  ...transferKernels(transpose128),
   transpose128,
   sliceBits,
   joinBits,
   conv2d,
   matvec,
-  he: referenceHe,
+  he: Object.freeze({ ...referenceHe, ...referenceHeClient, packResidues, unpackResidues }),
 })

@@ -5,6 +5,17 @@ import { asBytes, asWords } from './words.ts'
 
 /** node:crypto takes less than 2^31 bytes a call. */
 const CHUNK = 2 ** 28
+/** More than the labels of a chunk of circuits. */
+const MOST_KEPT_ZEROS = 2 ** 24
+
+/** Zeros to encrypt, kept from call to call: nothing writes to them. */
+let kept = new Uint8Array(0)
+
+function zeros(bytes: number): Uint8Array {
+  if (bytes > MOST_KEPT_ZEROS) return new Uint8Array(bytes)
+  if (kept.length < bytes) kept = new Uint8Array(bytes)
+  return kept.subarray(0, bytes)
+}
 
 export function expandLabels(key: Uint8Array, firstBlock: number, count: number): Uint8Array {
   checkExpandLabels(key, firstBlock, count)
@@ -13,13 +24,13 @@ export function expandLabels(key: Uint8Array, firstBlock: number, count: number)
   const cipher = createCipheriv('aes-128-ctr', key, counter)
   const bytes = count * 16
   if (bytes <= CHUNK) {
-    const out = cipher.update(new Uint8Array(bytes))
+    const out = cipher.update(zeros(bytes))
     // Small Buffers come from a shared pool: hand out memory that is the caller's alone, and aligned.
     return out.byteOffset === 0 && out.buffer.byteLength === bytes ? new Uint8Array(out.buffer) : new Uint8Array(out)
   }
   const out = new Uint8Array(bytes)
-  const zeros = new Uint8Array(CHUNK)
-  for (let at = 0; at < bytes; at += CHUNK) out.set(cipher.update(zeros.subarray(0, Math.min(CHUNK, bytes - at))), at)
+  const chunk = new Uint8Array(CHUNK)
+  for (let at = 0; at < bytes; at += CHUNK) out.set(cipher.update(chunk.subarray(0, Math.min(CHUNK, bytes - at))), at)
   return out
 }
 

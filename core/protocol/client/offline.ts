@@ -11,11 +11,13 @@ import { transferCount } from '../../garble/session.ts'
 import { tilingCounts } from '../../he/tiling.ts'
 import { answerBytes } from '../../he/wire.ts'
 import type { HeParameters, LinearStep, Plan } from '../../network/plan.ts'
-import { CotReceiver } from '../../ot/extension.ts'
+import { CotReceiver, TREE_BITS } from '../../ot/extension.ts'
 import { PACKAGE_SEED_BYTES, packageClientFinish } from '../../ot/bootstrap.ts'
+import { growTrees } from '../../ot/trees.ts'
 import { pack } from '../../ring/packing.ts'
 import { freshSeed, prgFor } from '../../ring/prg.ts'
 import { ring, type RingVector } from '../../ring/ring.ts'
+import { Scratch } from '../../ring/scratch.ts'
 import { gather, reduce, sub, truncateClient } from '../../ring/vector.ts'
 import { gcBatches, isNonLinear, splitActivation, type GcBatch, type NonLinearStep } from '../batches.ts'
 import { abortWith } from '../failure.ts'
@@ -181,15 +183,19 @@ async function runNonLinear(
 ): Promise<void> {
   const { link, plan, kernels } = context
   const bootstrap = await link.receive(place('offline'), MESSAGES.otBootstrap, PACKAGE_SEED_BYTES)
-  const pairs = await link.work(place('offline'), 'ot', () =>
-    packageClientFinish(kernels, context.pairing, Buffer.from(id, 'hex'), bootstrap),
+  const { leaves, message } = await link.work(place('offline'), 'ot', () =>
+    growTrees(TREE_BITS, packageClientFinish(kernels, context.pairing, Buffer.from(id, 'hex'), bootstrap)),
   )
-  const cot = new CotReceiver(kernels, pairs)
+  await link.send(place('offline'), MESSAGES.otTrees, message)
+  // The labels follow from the leaves: they are made again when the package is used.
+  await writer.append('head', leaves.keys)
+  const cot = new CotReceiver(kernels, leaves)
+  const memory = [new Scratch(), new Scratch()]
   for (const [index, step] of plan.steps.entries()) {
     if (!isNonLinear(step)) continue
     if (step.op === 'activation') await sendCorrection(context, at(index, step), step, shares)
     const batches = gcBatches(plan, step)
-    if (batches.length > 0) await fetchGarbled(context, at(index, step), step, batches, shares, cot, writer)
+    if (batches.length > 0) await fetchGarbled(context, at(index, step), step, batches, shares, cot, memory, writer)
   }
 }
 
@@ -219,6 +225,7 @@ async function fetchGarbled(
   batches: readonly GcBatch[],
   shares: Map<number, RingVector>,
   cot: CotReceiver,
+  memory: Scratch[],
   writer: PackageWriter,
 ): Promise<void> {
   const { link, kernels } = context
@@ -229,29 +236,36 @@ async function fetchGarbled(
       const slots = batch.inputs.map((slot) => gather(input, slot))
       const next = mask === undefined ? undefined : gather(mask, batch.outputs)
       for (const chunk of batch.chunks) {
-        const { message, labels } = await link.work(where, 'ot', () => {
+        const message = await link.work(where, 'ot', () => {
           const bits = evaluatorBits(kernels, slots, batch.inputBits, next, chunk)
           const choices = choiceBits(bits, batch.circuit.evaluatorInputs, chunk.instances)
-          return cot.extend(choices, transferCount(batch.circuit, chunk))
+          const count = transferCount(batch.circuit, chunk)
+          if (context.witness?.active === undefined || chunk.offset !== 0) return cot.choose(choices, count)
+          const { message, labels } = cot.extend(choices, count)
+          context.witness.active({ step: step.id, owner: 'client', instances: chunk.instances, labels })
+          return message
         })
-        if (chunk.offset === 0) {
-          context.witness?.active?.({ step: step.id, owner: 'client', instances: chunk.instances, labels })
-        }
         await link.send(where, MESSAGES.otExtension, message)
-        await link.work(where, 'ot', () => writer.append('labels', labels))
       }
     }
   }
   const collect = async (): Promise<void> => {
+    let written = Promise.resolve()
     for (const batch of batches) {
       for (const chunk of batch.chunks) {
-        const tables = await link.receive(where, MESSAGES.tables, chunkBytes.tables(batch, chunk))
-        await link.work(where, 'gc', () => writer.append('tables', tables))
+        const bytes = chunkBytes.tables(batch, chunk)
+        // Two places in turn: tables arrive in one while those in the other are written.
+        memory.reverse()
+        const tables = await link.receive(where, MESSAGES.tables, bytes, memory[0].take(bytes))
+        await link.work(where, 'gc', () => written)
+        written = writer.append('tables', tables)
+        written.catch(() => undefined) // reported by the next wait for it
         if (step.op !== 'reveal') continue
         const decode = await link.receive(where, MESSAGES.decodeBits, chunkBytes.outputs(batch, chunk))
         await writer.append('decode', decode)
       }
     }
+    await link.work(where, 'gc', () => written)
     context.progress({ phase: 'offline', step: step.id, what: 'garbled' })
   }
   await bothOrFirstError(request(), collect(), (error) => abortWith(link.channel, error, 'client'))

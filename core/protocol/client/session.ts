@@ -71,6 +71,8 @@ export class ClientSession {
   /** Account of the greeting, keys and base OT. */
   readonly setup: LedgerData
   readonly #context: ClientContext
+  /** The removal of the package that was used last. */
+  #removal = Promise.resolve()
 
   private constructor(
     context: ClientContext,
@@ -151,6 +153,7 @@ export class ClientSession {
   /** Runs the offline phase of one package; the account is of this package alone. */
   async prepare(): Promise<Prepared & { ledger: LedgerData }> {
     const { link } = this.#context
+    await this.#removal
     link.ledger.take()
     const prepared = await guarded(link.channel, () => prepare(this.#context))
     return { ...prepared, ledger: link.ledger.take() }
@@ -159,14 +162,21 @@ export class ClientSession {
   /** Spends a package on one quantised image. */
   async infer(id: string, image: Float64Array): Promise<Answer & { ledger: LedgerData }> {
     const { link } = this.#context
+    await this.#removal
     link.ledger.take()
     // What fails before the first byte, such as a package that was used, leaves the connection as it is.
     const reader = await takePackage(this.#context, id, image)
-    const answer = await guarded(link.channel, () => infer(this.#context, reader, image))
-    return { ...answer, ledger: link.ledger.take() }
+    try {
+      const answer = await guarded(link.channel, () => infer(this.#context, reader, image))
+      return { ...answer, ledger: link.ledger.take() }
+    } finally {
+      // The answer does not wait for it.
+      this.#removal = reader.close()
+    }
   }
 
   async close(): Promise<void> {
+    await this.#removal
     await this.#context.link.channel.close()
   }
 }

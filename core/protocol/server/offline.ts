@@ -9,13 +9,15 @@ import { tilingCounts } from '../../he/tiling.ts'
 import { uploadBytes } from '../../he/wire.ts'
 import type { LinearStep } from '../../network/plan.ts'
 import { packageServerStart } from '../../ot/bootstrap.ts'
-import { CotSender } from '../../ot/extension.ts'
+import { CotSender, TREE_BITS } from '../../ot/extension.ts'
+import { pruneTrees } from '../../ot/trees.ts'
 import { packedBytes } from '../../ring/packing.ts'
 import { derive, freshSeed } from '../../ring/prg.ts'
+import { Scratch } from '../../ring/scratch.ts'
 import { gcBatches, isNonLinear, splitActivation, type GcBatch, type NonLinearStep } from '../batches.ts'
 import { place, type Place } from '../link.ts'
 import { ringOf } from '../local.ts'
-import { chunkBytes, heOf, ID_BYTES } from '../sizes.ts'
+import { chunkBytes, heOf, ID_BYTES, OT_TREES_BYTES } from '../sizes.ts'
 import type { PackageWriter } from '../store/store.ts'
 import { encodeWords } from '../store/words.ts'
 import { checkId, packageId, unpackShare } from '../wire.ts'
@@ -104,7 +106,10 @@ async function serveNonLinear(
   await writer.append('head', own.delta)
   await writer.append('head', start)
   await link.send(place('offline'), MESSAGES.otBootstrap, message)
-  const cot = new CotSender(kernels, own.delta, own.seeds)
+  const trees = await link.receive(place('offline'), MESSAGES.otTrees, OT_TREES_BYTES)
+  const leaves = await link.work(place('offline'), 'ot', () => pruneTrees(TREE_BITS, own.delta, own.seeds, trees))
+  const cot = new CotSender(kernels, own.delta, leaves)
+  const memory = new ChunkMemory()
   const garbler: Garbler = { delta: own.delta, start, labelKey: labelKey(seed) }
   for (const [index, step] of plan.steps.entries()) {
     if (!isNonLinear(step)) continue
@@ -119,7 +124,7 @@ async function serveNonLinear(
       }
     }
     for (const batch of gcBatches(plan, step)) {
-      await garbleBatch(context, where, step, batch, garbler, cot, writer)
+      await garbleBatch(context, where, step, batch, garbler, cot, memory, writer)
     }
     context.progress({ phase: 'offline', step: step.id, what: 'garbled' })
   }
@@ -133,28 +138,40 @@ async function garbleBatch(
   batch: GcBatch,
   garbler: Garbler,
   cot: CotSender,
+  memory: ChunkMemory,
   writer: PackageWriter,
 ): Promise<void> {
   const { link, kernels } = context
-  // Sent tables are overwritten by the next chunk of the same size: fresh memory costs more than garbling into it.
-  let spare: Uint8Array | undefined
   for (const chunk of batch.chunks) {
     const extension = await link.receive(where, MESSAGES.otExtension, chunkBytes.otExtension(batch, chunk))
-    const zero = await link.work(where, 'ot', () => cot.extend(transferCount(batch.circuit, chunk), extension))
+    const labels = context.witness?.zero === undefined ? memory.labels : undefined
+    const zero = await link.work(where, 'ot', () => cot.extend(transferCount(batch.circuit, chunk), extension, labels))
     if (chunk.offset === 0) {
       const { instances } = chunk
       context.witness?.zero?.({ step: step.id, owner: 'client', instances, labels: zero }, garbler.delta)
     }
     const { tables, decode } = await link.work(where, 'gc', () =>
-      garbleChunk(kernels, garbler, batch.circuit, chunk, zero, reusable(spare, tableBytes(batch.circuit, chunk))),
+      garbleChunk(kernels, garbler, batch.circuit, chunk, zero, memory.tables(tableBytes(batch.circuit, chunk))),
     )
+    memory.keep(tables)
     await link.send(where, MESSAGES.tables, tables)
-    spare = tables
     if (step.op === 'reveal') await link.send(where, MESSAGES.decodeBits, decode)
     else await writer.append('nonlinear', decode)
   }
 }
 
-function reusable(spare: Uint8Array | undefined, bytes: number): Uint8Array | undefined {
-  return spare !== undefined && spare.length === bytes ? spare : undefined
+/** What chunks are garbled in, one after the other. */
+class ChunkMemory {
+  readonly labels = new Scratch()
+  #tables: Uint8Array | undefined
+
+  /** Room for tables where the kernels have found it aligned; undefined lets them make it. */
+  tables(bytes: number): Uint8Array | undefined {
+    return this.#tables === undefined || this.#tables.length < bytes ? undefined : this.#tables.subarray(0, bytes)
+  }
+
+  /** Takes back tables, which may be used again once they are sent. */
+  keep(tables: Uint8Array): void {
+    if (this.#tables === undefined || this.#tables.length < tables.length) this.#tables = tables
+  }
 }

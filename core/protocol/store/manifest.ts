@@ -4,7 +4,7 @@ import * as v from 'valibot'
 import { AdytonError } from '../../errors/errors.ts'
 
 /** Version of the layout of a package on disk. */
-const FORMAT = 1
+const FORMAT = 2
 export const MANIFEST_FILE = 'manifest.json'
 
 const hex = (digits: number) => v.pipe(v.string(), v.regex(new RegExp(`^[0-9a-f]{${digits}}$`)))
@@ -29,7 +29,7 @@ const metaSchema = v.strictObject({
 const manifestSchema = v.strictObject({
   format: v.literal(FORMAT),
   meta: metaSchema,
-  sections: v.record(v.string(), v.strictObject({ bytes: count, sha256: hex(64) })),
+  sections: v.record(v.string(), v.strictObject({ bytes: count, checksum: hex(32) })),
 })
 
 /** What an offline package is for. A session compares all of it before it takes the package. */
@@ -37,8 +37,8 @@ export type PackageMeta = Readonly<v.InferOutput<typeof metaSchema>>
 
 export interface Section {
   readonly bytes: number
-  /** 64 hex digits. */
-  readonly sha256: string
+  /** Of core/protocol/store/checksum.ts, 32 hex digits. */
+  readonly checksum: string
 }
 
 export interface Manifest {
@@ -79,6 +79,13 @@ export function decodeManifest(id: string, text: string): Manifest {
   if (!outer.success) throw corrupt(id, `${MANIFEST_FILE}: ${issueText(outer.issues[0])}`)
   if (digest(outer.output.manifest) !== outer.output.sha256) {
     throw corrupt(id, `${MANIFEST_FILE} does not match its checksum`)
+  }
+  const found = v.safeParse(v.object({ format: v.number() }), outer.output.manifest)
+  if (found.success && found.output.format !== FORMAT) {
+    throw new AdytonError(
+      'version-mismatch',
+      `package ${id} was made by another release (format ${found.output.format})`,
+    )
   }
   const inner = v.safeParse(manifestSchema, outer.output.manifest)
   if (!inner.success) throw corrupt(id, `${MANIFEST_FILE}: ${issueText(inner.issues[0])}`)

@@ -1,12 +1,9 @@
 /** A package that was taken: its sections are read once, front to back, and removed by close(). */
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { Checksum } from './checksum.ts'
 import type { FileOps, OpenFile } from './files.ts'
 import { asError, codeOf, storeFailed } from './files.ts'
 import { corrupt, requireSectionName, sectionFile, type Manifest, type PackageMeta, type Section } from './manifest.ts'
-
-/** Bytes of a section that are read ahead; two of these per section that is being read. */
-const CHUNK_BYTES = 1 << 20
 
 export class PackageReader {
   readonly meta: PackageMeta
@@ -29,12 +26,14 @@ export class PackageReader {
   }
 
   /**
-   * The next bytes of a section, in a buffer of their own. The read that reaches the section's end checks its
-   * SHA-256 and rejects with package-corrupt when it differs.
+   * The next bytes of a section, in a buffer of their own or at the start of `memory`. The read that reaches the section's
+   * end checks its checksum and rejects with package-corrupt when it differs. Reads of several sections may run at once.
    */
-  async read(section: string, bytes: number): Promise<Uint8Array> {
+  async read(section: string, bytes: number, memory?: Uint8Array): Promise<Uint8Array> {
     requireSectionName(section)
     if (!Number.isSafeInteger(bytes) || bytes < 0) throw new RangeError(`cannot read ${bytes} bytes`)
+    if (memory !== undefined && memory.length < bytes)
+      throw new RangeError(`${bytes} bytes do not fit the memory given`)
     if (this.#closed !== undefined) throw new Error('the package is closed')
     let stream = this.#streams.get(section)
     if (stream === undefined) {
@@ -45,7 +44,7 @@ export class PackageReader {
       stream = new SectionStream(this.meta.id, section, this.#sections[section], () => this.#files.open(path))
       this.#streams.set(section, stream)
     }
-    return await stream.read(bytes)
+    return await stream.read(bytes, memory)
   }
 
   /** Removes the package's material; the record that it was used stays. Never rejects: see PackageWriter.discard. */
@@ -66,31 +65,26 @@ class SectionStream {
   readonly #name: string
   readonly #section: Section
   readonly #open: () => Promise<OpenFile>
-  readonly #hash = createHash('sha256')
+  readonly #checksum: Checksum
   #file: OpenFile | undefined
   #queue: Promise<unknown> = Promise.resolve()
   /** Bytes given out. */
   #given = 0
   /** What went wrong first: nothing is read after it. */
   #failure: Error | undefined
-  /** Bytes asked of the file. */
-  #asked = 0
-  #chunk: Uint8Array = new Uint8Array(0)
-  #used = 0
-  #ahead: Promise<Uint8Array> | undefined
-  #spare: Uint8Array = new Uint8Array(0)
 
   constructor(id: string, name: string, section: Section, open: () => Promise<OpenFile>) {
     this.#id = id
     this.#name = name
     this.#section = section
+    this.#checksum = new Checksum(id, name)
     this.#open = open
   }
 
-  read(bytes: number): Promise<Uint8Array> {
+  read(bytes: number, memory?: Uint8Array): Promise<Uint8Array> {
     const turn = this.#queue.then(() => {
       if (this.#failure !== undefined) throw this.#failure
-      return this.#read(bytes)
+      return this.#read(bytes, memory)
     })
     this.#queue = turn.catch((error: unknown) => {
       this.#failure ??= asError(error)
@@ -100,61 +94,36 @@ class SectionStream {
 
   async close(): Promise<void> {
     await this.#queue
-    await this.#ahead?.catch(() => undefined)
     await this.#closeFile()
   }
 
-  async #read(bytes: number): Promise<Uint8Array> {
+  async #read(bytes: number, memory?: Uint8Array): Promise<Uint8Array> {
     if (bytes > this.#section.bytes - this.#given) {
       throw corrupt(
         this.#id,
         `section ${this.#name} has ${this.#section.bytes - this.#given} bytes left where ${bytes} are needed`,
       )
     }
-    const target = new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer)
-    let filled = 0
-    while (filled < bytes) {
-      if (this.#used === this.#chunk.length) await this.#turn()
-      const piece = this.#chunk.subarray(this.#used, this.#used + bytes - filled)
-      target.set(piece, filled)
-      filled += piece.length
-      this.#used += piece.length
-    }
+    const target = memory?.subarray(0, bytes) ?? new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer)
+    if (bytes === 0) return target
+    const count = await this.#fill(target).catch((cause: unknown) => {
+      throw this.#failed(cause)
+    })
+    if (count < bytes) throw corrupt(this.#id, `section ${this.#name} ends after ${this.#given + count} bytes`)
+    this.#checksum.update(target)
     this.#given += bytes
-    if (bytes > 0 && this.#given === this.#section.bytes) await this.#finish()
+    if (this.#given === this.#section.bytes) await this.#finish()
     return target
   }
 
-  /** The chunk that was read ahead becomes the current one, and the next one is asked for. */
-  async #turn(): Promise<void> {
-    this.#file ??= await this.#open().catch((cause: unknown) => {
-      throw this.#failed(cause)
-    })
-    const next = await (this.#ahead ?? this.#fetch(this.#file))
-    this.#hash.update(next)
-    this.#spare = this.#chunk
-    this.#chunk = next
-    this.#used = 0
-    this.#ahead = this.#asked < this.#section.bytes ? this.#fetch(this.#file) : undefined
-    // A failure is reported by the read that gets there.
-    this.#ahead?.catch(() => undefined)
-  }
-
-  async #fetch(file: OpenFile): Promise<Uint8Array> {
-    const position = this.#asked
-    const length = Math.min(CHUNK_BYTES, this.#section.bytes - position)
-    this.#asked += length
-    const buffer = this.#spare.length >= length ? this.#spare.subarray(0, length) : new Uint8Array(length)
-    const count = await file.read(buffer, position).catch((cause: unknown) => {
-      throw this.#failed(cause)
-    })
-    if (count < length) throw corrupt(this.#id, `section ${this.#name} ends after ${position + count} bytes`)
-    return buffer
+  async #fill(target: Uint8Array): Promise<number> {
+    this.#file ??= await this.#open()
+    return await this.#file.read(target, this.#given)
   }
 
   async #finish(): Promise<void> {
     await this.#closeFile()
-    if (this.#hash.digest('hex') !== this.#section.sha256) {
+    if (this.#checksum.digest() !== this.#section.checksum) {
       throw corrupt(this.#id, `section ${this.#name} does not match its checksum`)
     }
   }

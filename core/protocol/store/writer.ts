@@ -1,6 +1,6 @@
 /** A package that is being made: sections grow by appending, and nothing of it can be seen before finish(). */
-import { createHash, type Hash } from 'node:crypto'
 import { join } from 'node:path'
+import { Checksum } from './checksum.ts'
 import type { FileOps, OpenFile } from './files.ts'
 import { asError, storeFailed } from './files.ts'
 import {
@@ -28,7 +28,7 @@ export class PackageWriter {
   readonly meta: PackageMeta
   readonly #host: WriterHost
   readonly #folder: string
-  readonly #sections = new Map<string, { file: OpenFile; hash: Hash; bytes: number }>()
+  readonly #sections = new Map<string, { file: OpenFile; checksum: Checksum; bytes: number }>()
   #queue: Promise<void> = Promise.resolve()
   #state: 'open' | 'published' | 'discarded' = 'open'
   /** What went wrong first: nothing is written after it. */
@@ -49,11 +49,11 @@ export class PackageWriter {
       if (entry === undefined) {
         if (this.#sections.size >= MAX_SECTIONS) throw new RangeError(`a package has at most ${MAX_SECTIONS} sections`)
         const file = await this.#host.files.create(join(this.#folder, sectionFile(section)))
-        entry = { file, hash: createHash('sha256'), bytes: 0 }
+        entry = { file, checksum: new Checksum(this.meta.id, section), bytes: 0 }
         this.#sections.set(section, entry)
       }
       await entry.file.write(bytes)
-      entry.hash.update(bytes)
+      entry.checksum.update(bytes)
       entry.bytes += bytes.length
     }, `writing section ${section} of package ${this.meta.id}`)
   }
@@ -63,9 +63,9 @@ export class PackageWriter {
     return this.#next(async () => {
       this.#requireOpen()
       const sections: Record<string, Section> = {}
-      for (const [name, { file, hash, bytes }] of this.#sections) {
+      for (const [name, { file, checksum, bytes }] of this.#sections) {
         await file.sync()
-        sections[name] = { bytes, sha256: hash.digest('hex') }
+        sections[name] = { bytes, checksum: checksum.digest() }
       }
       await this.#closeFiles()
       const { files } = this.#host
