@@ -1,19 +1,25 @@
 /**
  * Estimates of time, memory and disk of one inference, before anything runs. Bytes are exact and in plan-summary.ts.
  *
- * Costs were fitted to runs of ResNet-18 and of the digits network on a 2-core virtual machine (2026) with both parties on
- * it, node-seal 7 in WebAssembly and native kernels. Other machines differ: the figures promise nothing.
+ * Times add up what the plan's operations cost (calibration/costs.ts), both parties on one machine: what one party does
+ * while the other one waits adds up, what they do side by side takes as long as the slower one, or the cores.
  */
 import { availableParallelism } from 'node:os'
-import { dataPrimes } from '../he/parameters.ts'
+import { layoutOf, tileCount } from '../he/layout.ts'
 import { tilingCounts } from '../he/tiling.ts'
 import type { LinearStep, Plan, Step } from '../network/plan.ts'
-import { gcBatches, isNonLinear } from '../protocol/batches.ts'
+import { gcBatches, isNonLinear, splitActivation } from '../protocol/batches.ts'
 import { chunkBytes, exactBytes, heOf } from '../protocol/sizes.ts'
 import { transferCount } from '../garble/session.ts'
+import { TREE_BITS } from '../ot/extension.ts'
+import { leavesBytes } from '../ot/trees.ts'
 import { wordBytes } from '../protocol/store/words.ts'
+import { primesKey, type Costs } from './calibration/costs.ts'
+import { DEFAULT_COSTS } from './calibration/defaults.ts'
+import { peakMemory } from './memory.ts'
 
 export interface Estimate {
+  /** Milliseconds; `he`, `gc` and `ot` are both parties' work. */
   readonly offline: { readonly wallMs: number; readonly he: number; readonly gc: number; readonly ot: number }
   readonly online: { readonly wallMs: number; readonly gc: number; readonly share: number }
   /** Largest resident set of each process, bytes. */
@@ -22,63 +28,115 @@ export interface Estimate {
   readonly disk: { readonly client: number; readonly server: number }
 }
 
-/** Milliseconds of one busy core (of two that share their caches), both parties' work and their disks included. */
-const COST = {
-  /** With two data primes; work under HE grows with their number. */
-  encrypt: 3.2,
-  uploadToNtt: 1.2,
-  product: 0.06,
-  answer: 1.5,
-  decrypt: 3,
-  /** A million AND gates: garbled, sent and stored; read back and evaluated. */
-  garble: 80,
-  evaluate: 72,
-  /** A million correlated transfers, both ends. */
-  transfer: 125,
-  /** Setting up SEAL for a ring, in every worker, with the first package. */
-  context: 350,
-  /** A byte through TLS, in the bulk of the offline phase and in the turns of the online one. */
-  offlineByte: 0.4e-6,
-  onlineByte: 1.4e-6,
-  /** A turn: one non-linear step online. */
-  turn: 3,
-  /** A million multiply-accumulates in the ring. */
-  mac: 0.16,
-} as const
-
-const MIB = 2 ** 20
-/** Resident set of a process that does nothing yet: Node, SEAL's WebAssembly, kernels; and of each HE worker. */
-const BASE_MEMORY = 140 * MIB
-const WORKER_MEMORY = 90 * MIB
-/** Buffers of chunks that are on their way to or from the disk, at most. */
-const CHUNK_MEMORY = 80 * MIB
-
-/** Work of one step: ms of HE of each party, gates, transfers, ms in the ring. */
-interface StepWork {
+export interface Threads {
   readonly client: number
   readonly server: number
-  readonly ands: number
-  readonly transfers: number
-  readonly share: number
 }
 
-function stepWork(plan: Plan, step: Step): StepWork {
-  const work = { client: 0, server: 0, ands: 0, transfers: 0, share: 0 }
+/** Additions that a linear step's output goes through online: its mask and its bias. */
+const LINEAR_ADDS = 2
+
+/** Work of one step, ms. */
+interface StepWork {
+  readonly he: { readonly client: number; readonly server: number }
+  /** Garbling and what goes with it: the two parties' own work, side by side but for the first chunk. */
+  readonly offline: Pair
+  readonly online: Pair
+  /** Of these, by kind. */
+  readonly garble: number
+  readonly evaluate: number
+  readonly transfers: number
+  /** The server's arithmetic on shares. */
+  readonly share: number
+  /** Bytes that the parties store. */
+  readonly disk: { readonly client: number; readonly server: number }
+  readonly tables: number
+}
+
+interface Pair {
+  client: number
+  server: number
+  /** What is left when they work side by side. */
+  wall: number
+}
+
+/** Two that hand on one chunk after the other. */
+function addPair(pair: Pair, client: number, server: number, chunks: number): void {
+  pair.client += client
+  pair.server += server
+  pair.wall += Math.max(client, server) + Math.min(client, server) / chunks
+}
+
+function stepWork(plan: Plan, step: Step, costs: Costs): StepWork {
+  const none = (): Pair => ({ client: 0, server: 0, wall: 0 })
+  const work = {
+    ...{ he: { client: 0, server: 0 }, offline: none(), online: none(), disk: { client: 0, server: 0 } },
+    ...{ garble: 0, evaluate: 0, transfers: 0, share: 0, tables: 0 },
+  }
+  const million = (count: number, cost: number): number => (count * cost) / 1e6
   if (step.op === 'linear') {
     const he = heOf(plan, step)
+    const cost = costs.he[primesKey(he.primeBits)]
     const counts = tilingCounts(step.geometry, step.tiling, he.polyDegree)
-    // The measured costs are for two data primes.
-    const primes = dataPrimes(he) / 2
+    const tiles = tileCount(layoutOf(step.geometry, step.tiling, he.polyDegree))
     const answers = counts.resultCoefficients.length
-    work.client = primes * (counts.inputs * COST.encrypt + answers * COST.decrypt)
-    work.server = primes * (counts.inputs * COST.uploadToNtt + counts.products * COST.product + answers * COST.answer)
-    work.share = (perOutput(step) * plan.values[step.output].length * COST.mac) / 1e6
+    work.he.client = counts.inputs * cost.encrypt + answers * cost.decrypt
+    work.he.server =
+      counts.inputs * cost.upload +
+      (counts.products / tiles) * cost.weights +
+      counts.products * cost.product +
+      answers * cost.answer
+    const output = plan.values[step.output]
+    work.share =
+      million(perOutput(step) * output.length, output.bits > 32 ? costs.ring.wide : costs.ring.narrow) +
+      million(LINEAR_ADDS * output.length, costs.ring.add)
+    work.disk.server = wordBytes(output)
   }
-  if (isNonLinear(step)) {
-    for (const batch of gcBatches(plan, step)) {
-      work.ands += batch.instances * batch.circuit.andGates
-      for (const chunk of batch.chunks) work.transfers += transferCount(batch.circuit, chunk)
+  if (!isNonLinear(step)) return work
+  if (step.op === 'activation') {
+    const output = plan.values[step.output]
+    const linear = splitActivation(plan, step).linear.length
+    work.share += million(linear, costs.ring.rescale)
+    work.offline.wall += million(linear, costs.ring.rescale + costs.ring.pack)
+    work.disk.server += (linear * wordBytes(output)) / output.length
+  }
+  for (const batch of gcBatches(plan, step)) {
+    const { circuit, instances, chunks } = batch
+    const ands = instances * circuit.andGates
+    let [transfers, tables, outputs, extension] = [0, 0, 0, 0]
+    for (const chunk of chunks) {
+      transfers += transferCount(circuit, chunk)
+      tables += chunkBytes.tables(batch, chunk)
+      outputs += chunkBytes.outputs(batch, chunk)
+      extension += chunkBytes.otExtension(batch, chunk)
     }
+    const labels = instances * circuit.garblerInputs
+    const link = (bytes: number): number => million(bytes, costs.link.bytes) / 2
+    const ot = {
+      client: million(transfers, costs.transfers.client),
+      server: million(transfers, costs.transfers.server),
+    }
+    const garble = million(ands, costs.garbling.garble)
+    const evaluate = million(ands, costs.garbling.evaluate)
+    const moved = link(tables + extension)
+    addPair(
+      work.offline,
+      ot.client + moved + million(tables, costs.disk.write),
+      ot.server + garble + moved + million(outputs, costs.disk.write),
+      chunks.length,
+    )
+    addPair(
+      work.online,
+      link(16 * labels) + million(tables, costs.disk.read) + ot.client + evaluate,
+      link(16 * labels) + million(labels, costs.garbling.labels) + million(8 * outputs, costs.garbling.outputs),
+      chunks.length,
+    )
+    work.garble += garble
+    work.evaluate += evaluate
+    work.transfers += ot.client + ot.server
+    work.tables += tables
+    work.disk.client += tables + (step.op === 'reveal' ? outputs : 0)
+    work.disk.server += step.op === 'reveal' ? 0 : outputs
   }
   return work
 }
@@ -89,76 +147,71 @@ function perOutput({ geometry: g }: LinearStep): number {
 }
 
 /** About how long the work of each step takes, ms, in the plan's order: weights for progress. */
-export function stepCosts(plan: Plan): { offline: number; online: number }[] {
+export function stepCosts(plan: Plan, costs: Costs = DEFAULT_COSTS): { offline: number; online: number }[] {
   return plan.steps.map((step) => {
-    const { client, server, ands, transfers, share } = stepWork(plan, step)
+    const { he, offline, online, share } = stepWork(plan, step, costs)
     return {
-      offline: client + server + (ands * COST.garble + transfers * COST.transfer) / 1e6,
-      online: share + (ands === 0 ? 0 : (ands * COST.evaluate) / 1e6 + COST.turn),
+      offline: Math.max(he.client, he.server) + offline.wall,
+      online: share + online.wall,
     }
   })
 }
 
-export function estimate(plan: Plan, threads = { client: 1, server: availableParallelism() }): Estimate {
-  let client = 0
-  let server = 0
-  let ands = 0
-  let transfers = 0
-  let share = 0
-  let turns = 0
-  let largestLayer = 0
-  let clientDisk = 16
-  let serverDisk = 64
-  let weights = 0
-  for (const step of plan.steps) {
-    const work = stepWork(plan, step)
-    client += work.client
-    server += work.server
-    ands += work.ands
-    transfers += work.transfers
-    share += work.share
-    if (step.op === 'linear') {
-      const he = heOf(plan, step)
-      const counts = tilingCounts(step.geometry, step.tiling, he.polyDegree)
-      serverDisk += wordBytes(plan.values[step.output])
-      weights += 4 * perOutput(step) * step.geometry.outChannels
-      const polynomial = he.polyDegree * dataPrimes(he) * 8
-      largestLayer = Math.max(
-        largestLayer,
-        counts.inputs * 3 * polynomial + counts.resultCoefficients.length * 2 * polynomial,
-      )
-    }
-    if (!isNonLinear(step)) continue
-    if (gcBatches(plan, step).length > 0) turns++
-    for (const batch of gcBatches(plan, step)) {
-      for (const chunk of batch.chunks) {
-        clientDisk += chunkBytes.tables(batch, chunk) + 16 * transferCount(batch.circuit, chunk)
-        serverDisk += chunkBytes.outputs(batch, chunk)
-      }
-    }
-  }
-  const bytes = exactBytes(plan)
-  const moved = (phase: 'offline' | 'online'): number =>
-    (bytes[phase].clientToServer + bytes[phase].serverToClient) * COST[`${phase}Byte`]
-  // Both parties work at once, on as many cores as there are: the slower party decides, or the cores do.
-  const cores = availableParallelism()
-  const he = Math.max(client / threads.client, server / threads.server, (client + server) / cores)
-  const gc = (ands / 1e6) * COST.garble
-  const ot = (transfers / 1e6) * COST.transfer
-  const evaluate = (ands / 1e6) * COST.evaluate
-  const values = plan.values.reduce((sum, value) => sum + wordBytes(value), 0)
-  const [image] = plan.values
+/** Layers that cost something beyond their work: linear ones offline, garbled ones online. */
+export function layerCounts(plan: Plan): { offline: number; online: number } {
   return {
-    offline: { wallMs: plan.he.length * COST.context + he + gc + ot + moved('offline'), he, gc, ot },
-    online: { wallMs: evaluate + share + moved('online') + turns * COST.turn, gc: evaluate, share },
-    memory: {
-      client:
-        BASE_MEMORY + WORKER_MEMORY * threads.client + largestLayer + 2 * values + Math.min(CHUNK_MEMORY, clientDisk),
-      server: BASE_MEMORY + (WORKER_MEMORY + largestLayer) * threads.server + 3 * weights + values,
+    offline: plan.steps.filter((step) => step.op === 'linear').length,
+    online: plan.steps.filter((step) => isNonLinear(step) && gcBatches(plan, step).length > 0).length,
+  }
+}
+
+export function estimate(
+  plan: Plan,
+  costs: Costs = DEFAULT_COSTS,
+  threads: Threads = { client: 1, server: availableParallelism() },
+): Estimate {
+  const works = plan.steps.map((step) => stepWork(plan, step, costs))
+  const sum = (of: (work: StepWork) => number): number => works.reduce((total, work) => total + of(work), 0)
+  const cores = availableParallelism()
+  const bytes = exactBytes(plan)
+  const he = { client: sum(({ he }) => he.client), server: sum(({ he }) => he.server) }
+  const { he: heBytes } = bytes.byKind.offline
+  const heLink = ((heBytes.clientToServer + heBytes.serverToClient) / 1e6) * costs.link.bytes
+  const heWall = Math.max(
+    he.client / threads.client,
+    he.server / threads.server,
+    (he.client + he.server + heLink) / cores,
+  )
+  const layers = layerCounts(plan)
+  /** With what whole inferences take beyond their operations. */
+  const inference = (phase: 'offline' | 'online', operations: number): number => {
+    const { start, inference: fixed, layer, busy } = costs.whole
+    return start[phase] + fixed[phase] + layers[phase] * layer[phase] + busy[phase] * operations
+  }
+  const clientDisk = sum(({ disk }) => disk.client)
+  const [image] = plan.values
+  const share = sum((work) => work.share)
+  return {
+    offline: {
+      wallMs: inference('offline', heWall + sum(({ offline }) => offline.wall)),
+      he: he.client + he.server,
+      gc: sum(({ garble }) => garble),
+      ot: sum(({ transfers }) => transfers),
     },
+    online: {
+      wallMs: inference('online', share + sum(({ online }) => online.wall)),
+      gc: sum(({ evaluate }) => evaluate),
+      share,
+    },
+    memory: peakMemory(
+      plan,
+      sum(({ tables }) => tables),
+      threads,
+    ),
     disk: {
-      client: clientDisk + wordBytes(image) + wordBytes(plan.values[plan.values.length - 1]),
-      server: serverDisk,
+      client:
+        16 + leavesBytes(TREE_BITS) + clientDisk + wordBytes(image) + wordBytes(plan.values[plan.values.length - 1]),
+      server: 64 + sum(({ disk }) => disk.server),
     },
   }
 }

@@ -5,7 +5,8 @@
 import { randomFillSync } from 'node:crypto'
 import type { Kernels } from '../../kernels/index.ts'
 import { bitAt, BLOCK_BYTES, KAPPA } from '../../ot/bits.ts'
-import { CotReceiver, CotSender, RECEIVER_SEED_BYTES, SENDER_SEED_BYTES } from '../../ot/extension.ts'
+import { CotReceiver, CotSender, TREE_BITS } from '../../ot/extension.ts'
+import { growTrees, pruneTrees, RECEIVER_SEED_BYTES, SENDER_SEED_BYTES } from '../../ot/trees.ts'
 import { benchCircuit } from './circuit.ts'
 
 /** Of 16 bytes: 2 MiB, as chunks of the protocol are. */
@@ -63,18 +64,24 @@ function convolution(kernels: Kernels, stride: 1 | 2, slow: boolean): Prepared {
   return { amount: (filters.length * side * side) / 1e9, run }
 }
 
-function transfers(kernels: Kernels): Prepared {
-  const n = LABELS
+/** Both ends of an extension under `delta` (16 bytes, bit 0 set), without the base transfers. */
+export function transferEnds(kernels: Kernels, delta: Uint8Array): { sender: CotSender; receiver: CotReceiver } {
   const pairs = random(RECEIVER_SEED_BYTES)
-  const delta = random(BLOCK_BYTES)
-  delta[0] |= 1
   const chosen = new Uint8Array(SENDER_SEED_BYTES)
   for (let i = 0; i < KAPPA; i++) {
     const from = (2 * i + bitAt(delta, i)) * BLOCK_BYTES
     chosen.set(pairs.subarray(from, from + BLOCK_BYTES), i * BLOCK_BYTES)
   }
-  const sender = new CotSender(kernels, delta, chosen)
-  const receiver = new CotReceiver(kernels, pairs)
+  const { leaves, message } = growTrees(TREE_BITS, pairs)
+  const sender = new CotSender(kernels, delta, pruneTrees(TREE_BITS, delta, chosen, message))
+  return { sender, receiver: new CotReceiver(kernels, leaves) }
+}
+
+function transfers(kernels: Kernels): Prepared {
+  const n = LABELS
+  const delta = random(BLOCK_BYTES)
+  delta[0] |= 1
+  const { sender, receiver } = transferEnds(kernels, delta)
   const choices = random(n / 8)
   return { amount: n / 1e6, run: () => sender.extend(n, receiver.extend(choices, n).message) }
 }

@@ -29,7 +29,7 @@ export interface BenchmarksDetail {
   readonly rows: readonly BenchmarkRow[]
 }
 
-export const benchmarks: Operation<v.InferOutput<typeof inputSchema>, BenchmarksResult> = {
+export const benchmarks: Operation<typeof inputSchema, BenchmarksResult> = {
   name: 'benchmarks',
   summary: 'Measures garbling, transfers and ring arithmetic on one thread, against the same in TypeScript.',
   input: inputSchema,

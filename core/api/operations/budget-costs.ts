@@ -4,6 +4,9 @@ import { AdytonError } from '../../errors/errors.ts'
 import { countKept, masksOf, withMasks } from '../../linearize/masks.ts'
 import { randomMasks } from '../../linearize/select.ts'
 import type { BudgetModel, BudgetPoint } from '../data/budget.ts'
+import type { Costs } from '../calibration/costs.ts'
+import { loadCalibration } from '../calibration/file.ts'
+import { dataFolder } from '../data-folder.ts'
 import { estimate } from '../estimate.ts'
 import type { Operation } from '../operation.ts'
 import { calibrateNetwork } from '../../network/lower/lower.ts'
@@ -31,13 +34,14 @@ const inputSchema = v.strictObject({
 })
 export type BudgetCostsInput = v.InferOutput<typeof inputSchema>
 
-export const budgetCosts: Operation<BudgetCostsInput, BudgetModel> = {
+export const budgetCosts: Operation<typeof inputSchema, BudgetModel> = {
   name: 'budget-costs',
   summary:
     'States bytes and estimated time of one private inference at several ReLU budgets, before anything is trained.',
   input: inputSchema,
-  async run({ source, budgets, reveal, data }, { onProgress, signal }) {
+  async run({ source, budgets, reveal, data }, { onProgress, onNotice, signal }) {
     const network = await loadNetwork(source, data)
+    const calibration = await loadCalibration(dataFolder(data), onNotice)
     const relus = countKept(network.graph, masksOf(network))
     const wanted = budgets ?? SHARES.map((share) => Math.round(share * relus))
     const above = wanted.find((budget) => budget > relus)
@@ -54,7 +58,7 @@ export const budgetCosts: Operation<BudgetCostsInput, BudgetModel> = {
       onProgress({ text: `${budget} ReLUs`, fraction: i / all.length })
       const plan = planOf(budget === relus ? network : withBudget(network, budget), reveal)
       if (plan === undefined) continue
-      points.push(costsOf(plan, budget))
+      points.push(costsOf(plan, budget, calibration?.costs))
       turns = rounds(plan)
     }
     return { relus, rounds: turns, points }
@@ -98,9 +102,9 @@ function planOf(network: LoadedNetwork, reveal: 'logits' | 'label'): Plan | unde
   }
 }
 
-function costsOf(plan: Plan, relus: number): BudgetPoint {
+function costsOf(plan: Plan, relus: number, costs: Costs | undefined): BudgetPoint {
   const { offline, online } = planSummary(plan).bytes
-  const { offline: before, online: during } = estimate(plan)
+  const { offline: before, online: during } = estimate(plan, costs)
   return {
     ...{ relus, offlineBytes: { ...offline }, onlineBytes: { ...online } },
     ...{ offlineSeconds: before.wallMs / 1000, onlineSeconds: during.wallMs / 1000 },

@@ -5,6 +5,8 @@ import { countNetwork, type NetworkCounts } from '../../network/counts.ts'
 import type { Plan } from '../../network/plan.ts'
 import { LINKS, phaseTime, type NetworkLink, type PhaseCost } from '../data/link.ts'
 import { LinkSchema } from '../data/settings.ts'
+import { loadCalibration, type Calibration } from '../calibration/file.ts'
+import { dataFolder } from '../data-folder.ts'
 import { estimate, type Estimate } from '../estimate.ts'
 import { rounds } from '../inference/steps.ts'
 import type { Operation } from '../operation.ts'
@@ -43,8 +45,11 @@ export interface DescribeResult {
     readonly macs: number
     readonly params: number
   }[]
-  readonly costs?: PlanSummary & { readonly estimate: Estimate } & Predictions
+  readonly costs?: PlanSummary & { readonly estimate: Estimate; readonly calibrated: Calibrated | null } & Predictions
 }
+
+/** Whose costs the times were estimated with; null for those that come with the program. */
+export type Calibrated = Pick<Calibration, 'machine' | 'date'>
 
 export interface LinkTimes {
   /** Seconds of one inference. */
@@ -58,7 +63,7 @@ export interface Predictions {
   readonly links: { readonly lan: LinkTimes; readonly wan: LinkTimes; readonly own?: LinkTimes }
 }
 
-export const describe: Operation<DescribeInput, DescribeResult> = {
+export const describe: Operation<typeof describeInput, DescribeResult> = {
   name: 'describe',
   summary: 'Counts ReLUs, MACs and parameters; with costs, states bytes, time, memory and disk of one inference.',
   input: describeInput,
@@ -74,15 +79,20 @@ export const describe: Operation<DescribeInput, DescribeResult> = {
     if (!input.costs) return base
     context.onProgress({ text: 'lowering the network to the ring' })
     const { plan } = lowerNetwork(network, { reveal: input.reveal })
-    const costs = predict(plan, input.link)
+    const calibration = await loadCalibration(dataFolder(input.data), context.onNotice)
+    const costs = predict(plan, calibration, input.link)
     if ('model' in source) await record(source.model, input.data, { measurements: predicted(costs) }, context)
     return { ...base, costs }
   },
 }
 
-function predict(plan: Plan, own: NetworkLink | undefined): NonNullable<DescribeResult['costs']> {
+function predict(
+  plan: Plan,
+  calibration: Calibration | undefined,
+  own: NetworkLink | undefined,
+): NonNullable<DescribeResult['costs']> {
   const summary = planSummary(plan)
-  const times = estimate(plan)
+  const times = estimate(plan, calibration?.costs)
   const turns = rounds(plan)
   const phase = (name: 'offline' | 'online'): PhaseCost => ({
     workMs: times[name].wallMs,
@@ -96,7 +106,8 @@ function predict(plan: Plan, own: NetworkLink | undefined): NonNullable<Describe
     online: phaseTime('online', phases.online, link),
   })
   const links = { lan: over(LINKS.lan), wan: over(LINKS.wan), ...(own === undefined ? {} : { own: over(own) }) }
-  return { ...summary, estimate: times, phases, links }
+  const calibrated = calibration === undefined ? null : { machine: calibration.machine, date: calibration.date }
+  return { ...summary, estimate: times, calibrated, phases, links }
 }
 
 function predicted({

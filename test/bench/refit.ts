@@ -1,0 +1,46 @@
+/**
+ * Writes the costs that estimates use where nobody has calibrated, from this machine, which should do nothing else:
+ *   node test/bench/refit.ts [--runs 3]
+ * Of several calibrations the least of each figure is taken.
+ */
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import type { Costs } from '../../core/api/calibration/costs.ts'
+import { measureCosts } from '../../core/api/calibration/measure.ts'
+import { machineName } from '../../core/api/recording.ts'
+import { loadKernels } from '../../core/kernels/index.ts'
+
+const FILE = fileURLToPath(new URL('../../core/api/calibration/defaults.ts', import.meta.url))
+const SPEND_MS = 300
+
+const { values } = parseArgs({ options: { runs: { type: 'string', default: '3' } } })
+
+type Figures = { readonly [name: string]: number | Figures }
+
+function least(all: readonly Figures[]): Figures {
+  const merge = (name: string): number | Figures => {
+    const found = all.map((figures) => figures[name])
+    if (found.every((one) => typeof one === 'number')) return Number(Math.min(...found).toPrecision(3))
+    return least(found as Figures[])
+  }
+  return Object.fromEntries(Object.keys(all[0]).map((name) => [name, merge(name)]))
+}
+
+// Not those in TypeScript, which stand in where the native ones are not built.
+const kernels = loadKernels({ force: 'native' }).name
+
+const measured: Costs[] = []
+for (let run = 1; run <= Number(values.runs); run++) {
+  measured.push(await measureCosts({ spendMs: SPEND_MS }, (text) => console.log(`run ${run}: ${text}`)))
+}
+const text = `/** Written by test/bench/refit.ts: the least of ${values.runs} calibrations. */
+import type { Costs } from './costs.ts'
+
+/** ${machineName()}; kernels: ${kernels}; ${new Date().toISOString().slice(0, 10)}. */
+export const DEFAULT_COSTS: Costs = ${JSON.stringify(least(measured), undefined, 2)}
+`
+writeFileSync(FILE, text)
+const prettier = fileURLToPath(new URL('../../node_modules/prettier/bin/prettier.cjs', import.meta.url))
+process.exitCode = spawnSync(process.execPath, [prettier, '--write', FILE], { stdio: 'inherit' }).status ?? 1
