@@ -3,6 +3,7 @@
  * of jobs. There is one host for a data folder at a time.
  */
 import { AdytonError } from '../errors/errors.ts'
+import type { JobStore } from '../jobs/job.ts'
 import { JobQueue } from '../jobs/queue.ts'
 import { jobStore } from '../jobs/store.ts'
 import { openZoo, type Zoo } from '../zoo/zoo.ts'
@@ -14,6 +15,7 @@ import { WorkerProcess, type WorkerEvents } from './worker/worker.ts'
 
 /** Processes for operations that are no jobs: one may be reading a large file while another answers. */
 const WORKERS = 2
+const RESTORE = 'zooRestoreBackup'
 
 export interface Call {
   readonly done: Promise<unknown>
@@ -23,16 +25,25 @@ export interface Call {
 export class Host {
   readonly data: string
   readonly queue: JobQueue
-  readonly #zoo: Zoo
+  #zoo: Zoo
   readonly #release: () => Promise<void>
   #workers: WorkerProcess[] = []
+  readonly #calls = new Set<Promise<unknown>>()
+  /** While a backup takes the place of the catalog. */
+  #restoring: Promise<unknown> | undefined
   #closed = false
 
   private constructor(data: string, zoo: Zoo, release: () => Promise<void>) {
     this.data = data
     this.#zoo = zoo
     this.#release = release
-    this.queue = new JobQueue({ store: jobStore(zoo), runner: processRunner(data), kindOf: jobKind })
+    const store: JobStore = {
+      all: () => jobStore(this.#zoo).all(),
+      put: (job) => jobStore(this.#zoo).put(job),
+      remove: (id) => jobStore(this.#zoo).remove(id),
+      replace: (jobs) => jobStore(this.#zoo).replace(jobs),
+    }
+    this.queue = new JobQueue({ store, runner: processRunner(data), kindOf: jobKind })
   }
 
   /** Throws 'host-running' when another one has the folder. */
@@ -56,7 +67,64 @@ export class Host {
     if (jobKind(operation) !== undefined) {
       throw new AdytonError('usage', `'${operation}' takes long and is started as a job`)
     }
-    return this.#worker().run(operation, input, events)
+    if (operation === RESTORE) return this.#restore(input, events)
+    return this.#run(operation, input, events, this.#restoring)
+  }
+
+  /** Starts an operation in a worker, after something else if need be. */
+  #run(operation: string, input: unknown, events: WorkerEvents, after?: Promise<unknown>): Call {
+    if (after === undefined) {
+      const call = this.#worker().run(operation, input, events)
+      this.#calls.add(call.done)
+      const over = (): void => void this.#calls.delete(call.done)
+      call.done.then(over, over)
+      return call
+    }
+    let stopped = false
+    let call: Call | undefined
+    const start = (): Promise<unknown> => {
+      if (stopped) throw new AdytonError('cancelled', 'stopped on request')
+      call = this.#run(operation, input, events)
+      return call.done
+    }
+    return {
+      done: after.then(start, start),
+      stop: () => {
+        stopped = true
+        call?.stop()
+      },
+    }
+  }
+
+  /** The catalog must be open nowhere while another takes its place. The jobs of this program stay, whatever the backup has. */
+  #restore(input: unknown, events: WorkerEvents): Call {
+    const others = Promise.allSettled(this.#calls)
+    let call: Call | undefined
+    let stopped = false
+    const replace = async (): Promise<unknown> => {
+      await others
+      this.#zoo.close()
+      try {
+        call = this.#run(RESTORE, input, events)
+        if (stopped) call.stop()
+        return await call.done
+      } finally {
+        if (!this.#closed) this.#zoo = await openZoo(this.data)
+      }
+    }
+    const done = this.queue.hold(replace)
+    const over = (): void => {
+      if (this.#restoring === done) this.#restoring = undefined
+    }
+    this.#restoring ??= done
+    done.then(over, over)
+    return {
+      done,
+      stop: () => {
+        stopped = true
+        call?.stop()
+      },
+    }
   }
 
   /** The least busy worker; one that died is replaced. */

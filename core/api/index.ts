@@ -7,6 +7,7 @@ import { architectures } from './operations/architectures.ts'
 import { benchmarks } from './operations/benchmarks.ts'
 import { browse } from './operations/browse.ts'
 import { budgetCosts } from './operations/budget-costs.ts'
+import { calibrate } from './operations/calibrate.ts'
 import { connect } from './operations/connect.ts'
 import { connectionTest } from './operations/connection-test.ts'
 import { datasetImages } from './operations/dataset-images.ts'
@@ -16,6 +17,7 @@ import { engineFetch, engineFind, engineMeasure, engines } from './operations/en
 import { evaluate } from './operations/evaluate.ts'
 import { identity } from './operations/identity.ts'
 import { infer } from './operations/infer.ts'
+import { leftovers, removeLeftovers } from './operations/leftovers.ts'
 import { linearize } from './operations/linearize.ts'
 import { modelLayers, modelMask } from './operations/model-layers.ts'
 import { models } from './operations/models.ts'
@@ -50,12 +52,15 @@ export const operations = {
   licenceText,
   settings,
   browse,
+  leftovers,
+  removeLeftovers,
   train,
   evaluate,
   linearize,
   sweep,
   budgetCosts,
   benchmarks,
+  calibrate,
   recipes,
   recipeCheck,
   engines,

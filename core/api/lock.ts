@@ -51,7 +51,7 @@ export async function holdFolder(data: string): Promise<() => Promise<void>> {
   }
   const pid = parseOwner(other)?.pid
   throw new AdytonError('host-running', `${data} is in use by another Adyton (process ${pid ?? other})`, {
-    advice: `Use that one, or end it, or name another folder with --data. If there is none, remove ${join(folder, other)}.`,
+    advice: `Use that one, or end it, or use another data folder. If there is none, remove ${join(folder, other)}.`,
   })
 }
 

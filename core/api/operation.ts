@@ -28,10 +28,11 @@ export interface OperationContext {
   readonly commands?: (hear: (command: unknown) => void) => void
 }
 
-export interface Operation<I, O> {
+/** Of the schema, callers know what goes in, and `run` what comes out of the check. */
+export interface Operation<S extends v.GenericSchema, O> {
   readonly name: string
   /** One sentence. */
   readonly summary: string
-  readonly input: v.GenericSchema<unknown, I>
-  run(input: I, context: OperationContext): Promise<O>
+  readonly input: S
+  run(input: v.InferOutput<S>, context: OperationContext): Promise<O>
 }

@@ -82,7 +82,7 @@ export class PeerStore {
     const peer = await this.find(role, fingerprint)
     if (peer !== undefined) return peer
     throw new AdytonError('usage', `no ${role} with the fingerprint ${fingerprint.slice(0, 64)} is paired`, {
-      advice: "'adyton peers' lists who is.",
+      advice: 'Look it up among the peers.',
     })
   }
 

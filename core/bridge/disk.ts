@@ -7,7 +7,7 @@ import { Refusal } from './refusal.ts'
 export function diskRefusal(doing: string, cause: unknown): unknown {
   const code = codeOf(cause) ?? ''
   if (code === 'ENOSPC' || code === 'EDQUOT') {
-    const advice = 'Free space on the disk of the data folder, or start Adyton with another one (--data).'
+    const advice = 'Free space on the disk of the data folder, or use a data folder on another disk.'
     return new Refusal(
       507,
       'the disk is full',

@@ -77,8 +77,8 @@ const REVEAL = new Option('--reveal <what>', 'what the client learns').choices([
 let exitCode: number = EXIT.ok
 
 /** See Runner. */
-async function run<I, O>(
-  operation: Operation<I, O>,
+async function run<O>(
+  operation: Operation<v.GenericSchema, O>,
   input: unknown,
   json: boolean,
   text: (output: O) => string,
@@ -153,7 +153,7 @@ sourceOptions(program.command('infer'))
   .addOption(REVEAL)
   .option('--verify', 'repeat the run from both seeds in a simulator and compare every bit')
   .option('--threads <n>', 'HE worker threads of each party', integerArgument)
-  .option('--kernels <name>', 'force kernels: reference, native, native:portable, native:avx2, native:vaes512')
+  .option('--kernels <name>', 'force kernels: reference, native, native:portable (or armv8, avx2, vaes256, vaes512)')
   .option('--data <folder>', 'folder of the catalog that zoo:ID means')
   .option('--no-record', 'leave nothing in the catalog about a model of it')
   .option('--json', 'print one JSON document')

@@ -152,7 +152,7 @@ export function renderDescribe(result: DescribeResult): string {
   const { estimate } = costs
   lines.push(
     '',
-    'One private inference (bytes are exact, the rest is estimated for this kind of machine):',
+    'One private inference on this machine, both parties (bytes and disk are exact, the rest is estimated):',
     table(
       ['phase', 'client to server', 'server to client', 'time'],
       (['offline', 'online'] as const).map((phase) => [
@@ -173,7 +173,8 @@ export function renderDescribe(result: DescribeResult): string {
       ]),
     ),
     '',
-    `Memory: client ${bytes(estimate.memory.client)}, server ${bytes(estimate.memory.server)}.`,
+    costsUsed(costs.calibrated),
+    `Peak memory: client ${bytes(estimate.memory.client)}, server ${bytes(estimate.memory.server)}.`,
     `Disk for one package: client ${bytes(estimate.disk.client)}, server ${bytes(estimate.disk.server)}.`,
     `Rings: k = ${costs.rings.bits.join(', ')}; circuits: l = ${costs.rings.circuitBits.join(', ') || 'none'}.`,
     `Chance that any element of one inference is wrong: at most ${powerOfTwo(costs.failure.total)} ` +
@@ -186,6 +187,12 @@ export function renderDescribe(result: DescribeResult): string {
     )
   }
   return lines.join('\n')
+}
+
+function costsUsed(calibrated: NonNullable<DescribeResult['costs']>['calibrated']): string {
+  return calibrated === null
+    ? "Times are those of the machine that the program was made on; 'adyton calibrate' measures this one."
+    : `Times by the calibration of ${calibrated.date.slice(0, 10)} (${calibrated.machine}).`
 }
 
 export function renderConnect(result: ConnectResult): string {

@@ -1,10 +1,11 @@
 /** What a command needs to be added to the program. */
+import type * as v from 'valibot'
 import type { Operation } from '../api/operation.ts'
 
 export interface Runner {
   /** Checks the input, runs the operation, prints its result; where that counts as `failed`, the command ends with 1. */
-  readonly run: <I, O>(
-    operation: Operation<I, O>,
+  readonly run: <O>(
+    operation: Operation<v.GenericSchema, O>,
     input: unknown,
     json: boolean,
     text: (output: O) => string,

@@ -1,9 +1,10 @@
-/** Commands around training: engines, recipes, what a ReLU budget costs, benchmarks. */
+/** Commands around training: engines, recipes, what a ReLU budget costs, benchmarks, calibration. */
 import { readFile } from 'node:fs/promises'
 import { Argument, type Command } from 'commander'
 import type { BudgetModel } from '../api/data/budget.ts'
 import { operations } from '../api/index.ts'
 import type { ArchitectureRow } from '../api/operations/architectures.ts'
+import type { Calibration } from '../api/calibration/file.ts'
 import type { BenchmarksResult } from '../api/operations/benchmarks.ts'
 import type { EngineMeasured, EngineReady, EnginesResult } from '../api/operations/engines.ts'
 import type { RecipeRow, RecipeVerdict } from '../api/operations/recipes.ts'
@@ -41,6 +42,13 @@ export function addWorkshopCommands(program: Command, runner: Runner): void {
     .option('--spend <ms>', 'time for each figure, ms', integerArgument, 250)
     .option('--json', 'print one JSON document')
     .action(({ json = false, spend }: Flags) => run(operations.benchmarks, { spendMs: spend }, json, renderBenchmarks))
+  program
+    .command('calibrate')
+    .description(operations.calibrate.summary)
+    .option('--data <folder>', 'folder that keeps the result')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', example('calibrate'))
+    .action(({ json = false, ...flags }: Flags) => run(operations.calibrate, flags, json, renderCalibration))
 }
 
 function addEngines(program: Command, { run, example }: Runner): void {
@@ -157,4 +165,28 @@ function renderBenchmarks({ machine, rows, problem }: BenchmarksResult): string 
   ])
   const header = [rows[0].on, rows[0].against?.label ?? '', 'as fast']
   return [machine, ...(problem === null ? [] : [problem]), '', table(['one thread', ...header], lines)].join('\n')
+}
+
+/** The figures that people may want to compare; all of them are in the JSON. */
+function renderCalibration({ machine, kernels, costs }: Calibration): string {
+  const ms = (value: number): string => `${value.toPrecision(3)} ms`
+  const he = Object.entries(costs.he).map(([primes, cost]) => [
+    `HE with primes of ${primes.replaceAll(',', ', ')} bits`,
+    `encryption ${ms(cost.encrypt)}, product ${ms(cost.product)}, answer ${ms(cost.answer)}, decryption ${ms(cost.decrypt)}`,
+  ])
+  const { garbling, transfers, ring, link, disk } = costs
+  return [
+    `${machine}; kernels: ${kernels}. Estimates use these costs from now on.`,
+    '',
+    table(
+      ['what', 'processor time'],
+      [
+        ...he,
+        ['a million AND gates', `garbling ${ms(garbling.garble)}, evaluation ${ms(garbling.evaluate)}`],
+        ['a million transfers', `client ${ms(transfers.client)}, server ${ms(transfers.server)}`],
+        ['a million multiply-accumulates', `32 bits ${ms(ring.narrow)}, 64 bits ${ms(ring.wide)}`],
+        ['a megabyte', `TLS ${ms(link.bytes)}, disk ${ms(disk.write)} written and ${ms(disk.read)} read`],
+      ],
+    ),
+  ].join('\n')
 }

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { extname } from 'node:path'
 import { InvalidArgumentError, Option, type Command } from 'commander'
+import type * as v from 'valibot'
 import { operations } from '../api/index.ts'
 import type { Operation } from '../api/operation.ts'
 import { formatFingerprint } from '../channel/identity.ts'
@@ -14,8 +15,8 @@ import type { Runner } from './runner.ts'
 export type Flags = Record<string, unknown>
 
 /** Calls an operation with what a command was given. */
-export type Call = <I, O>(
-  operation: Operation<I, O>,
+export type Call = <O>(
+  operation: Operation<v.GenericSchema, O>,
   input: Flags,
   text: (output: O) => string,
   failed?: (output: O) => boolean,

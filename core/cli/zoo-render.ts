@@ -1,4 +1,5 @@
 /** What the catalog's commands print for people. */
+import type { Leftover } from '../api/leftovers.ts'
 import type { Comparison } from '../zoo/compare.ts'
 import type { Inference } from '../zoo/inferences.ts'
 import type { Lineage } from '../zoo/lineage.ts'
@@ -148,4 +149,17 @@ export function renderVerification(result: Verification): string {
   for (const path of result.orphans) lines.push(`${path}: used by no model${result.repaired ? ', removed' : ''}`)
   lines.push(result.ok ? 'Nothing is wrong.' : "Something is wrong. 'zoo verify --repair' removes what no model uses.")
   return lines.join('\n')
+}
+
+export function renderLeftovers(all: readonly Leftover[]): string {
+  if (all.length === 0) return 'Nothing is left over.'
+  const stands = ({ model, needed }: Leftover): string => {
+    if (needed !== null) return needed.by === 'job' ? `needed by the job '${needed.title}'` : 'linked by the catalog'
+    if (model === 'none') return ''
+    return model === 'kept' ? 'its model is in the catalog' : 'its model is only here'
+  }
+  return table(
+    ['name', 'size', 'changed (UTC)', ''],
+    all.map((one) => [one.name, bytes(one.bytes), new Date(one.changed).toISOString().slice(0, 10), stands(one)]),
+  )
 }

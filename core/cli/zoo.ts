@@ -1,5 +1,6 @@
 /** `adyton zoo`: the catalog of models. */
 import { Option, type Command } from 'commander'
+import type * as v from 'valibot'
 import { operations } from '../api/index.ts'
 import type { Operation } from '../api/operation.ts'
 import { AdytonError } from '../errors/errors.ts'
@@ -21,6 +22,7 @@ import {
   renderComparison,
   renderDetails,
   renderHistory,
+  renderLeftovers,
   renderLineage,
   renderList,
   renderVerification,
@@ -50,9 +52,9 @@ export function addZooCommands(program: Command, { run, integerArgument, example
     })
   }
   /** A command that calls one operation; `input` makes the operation's input of arguments and flags. */
-  const add = <I, O>(
+  const add = <O>(
     usage: string,
-    operation: Operation<I, O>,
+    operation: Operation<v.GenericSchema, O>,
     input: (flags: Flags, ...args: string[]) => Flags,
     text: (output: O) => string,
     failed?: (output: O) => boolean,
@@ -146,6 +148,13 @@ export function addZooCommands(program: Command, { run, integerArgument, example
     (done) => `${done.folder}: ${integer(done.models)} models, ${integer(done.files)} files of ${bytes(done.bytes)}.`,
   )
   add('restore-backup <path>', operations.zooRestoreBackup, (_, path) => ({ path }), renderRestored)
+  add('leftovers', operations.leftovers, () => ({}), renderLeftovers)
+  add(
+    'remove-leftovers <names...>',
+    operations.removeLeftovers,
+    (_, names) => ({ names }),
+    (done) => `${bytes(done.bytes)} freed.`,
+  )
   add(
     'vacuum',
     operations.zooVacuum,

@@ -47,6 +47,8 @@ export interface JobStore {
   readonly all: () => readonly Job[]
   readonly put: (job: Job) => void
   readonly remove: (id: string) => void
+  /** Makes these the only ones. */
+  readonly replace: (jobs: readonly Job[]) => void
 }
 
 /** A job on its way. */

@@ -45,6 +45,7 @@ export class JobQueue {
   readonly #active = new Map<string, Active>()
   readonly #listeners = new Set<(event: QueueEvent) => void>()
   #closed = false
+  #held = false
 
   constructor(options: QueueOptions) {
     this.#options = options
@@ -125,6 +126,7 @@ export class JobQueue {
   remove(id: string): void {
     const job = this.get(id)
     if (!ENDED.has(job.state)) throw misplaced(job, 'removed')
+    this.#refuseHeld()
     this.#options.store.remove(id)
     this.#jobs.delete(id)
     this.#emit({ kind: 'removed', id })
@@ -139,6 +141,41 @@ export class JobQueue {
       await active.running.done.catch(() => undefined)
     })
     await Promise.all(ends)
+  }
+
+  /**
+   * Replaces what is behind the store: nothing runs, and no job is changed, while `work` is at it. After it the store gets
+   * the jobs of this queue. Throws 'catalog-busy' while a job waits or runs.
+   */
+  async hold<T>(work: () => Promise<T>): Promise<T> {
+    this.#refuseHeld()
+    const open = this.list().find(({ state }) => state === 'queued' || state === 'running')
+    if (open !== undefined) {
+      throw new AdytonError('catalog-busy', `the job '${open.title}' is under way`, {
+        advice: 'Wait until it is done, pause it or stop it, and try again.',
+      })
+    }
+    this.#held = true
+    try {
+      return await work()
+    } finally {
+      this.#held = false
+      this.#keepAll()
+    }
+  }
+
+  #keepAll(): void {
+    if (this.#closed) return
+    try {
+      this.#options.store.replace(this.list())
+    } catch (error) {
+      this.#log(`the list of jobs could not be kept: ${jobError(error).message}`)
+    }
+  }
+
+  #refuseHeld(): void {
+    if (this.#held)
+      throw new AdytonError('catalog-busy', 'a backup is being restored', { advice: 'Try again after it.' })
   }
 
   #stop(id: string, next: 'paused' | 'cancelled', from: readonly Job['state'][]): void {
@@ -214,6 +251,7 @@ export class JobQueue {
   }
 
   #put(job: Job): void {
+    this.#refuseHeld()
     // First, as it may fail: nothing has changed then.
     this.#options.store.put(withoutTransient(job))
     this.#jobs.set(job.id, job)

@@ -35,7 +35,7 @@ export async function backupZoo(zoo: Zoo, path: string): Promise<BackedUp> {
       if (done !== 'stale') return { folder, ...done }
       if (attempt < ATTEMPTS) continue
       throw new AdytonError('catalog-corrupt', 'files of the catalog are missing', {
-        advice: "Run 'zoo verify': it names them and the models that use them.",
+        advice: 'Verify the catalog: that names them and the models that use them.',
       })
     }
   })
@@ -62,7 +62,7 @@ async function copyAll(zoo: Zoo, to: string): Promise<Omit<BackedUp, 'folder'> |
       const { sha256: found, size } = await hashFile(target)
       if (found !== sha256) {
         throw new AdytonError('catalog-corrupt', `the stored file ${sha256} is damaged`, {
-          advice: "Run 'zoo verify': it names the models that use it.",
+          advice: 'Verify the catalog: that names the models that use it.',
         })
       }
       await syncFile(target)

@@ -88,5 +88,5 @@ export function catalogError(error: unknown, file: string, backups: string): unk
 }
 
 export function adviceFor(backups: string): string {
-  return `Restore a copy that 'zoo backup' made, or one from ${backups}; the files of the models are not touched.`
+  return `Restore a backup, or put a copy of the database from ${backups} in its place; the files of the models are not touched.`
 }

@@ -22,7 +22,7 @@ export function checkVersion(db: Database, file: string, backups: string): void 
   const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() as number
   if (tables > 0 && application !== APPLICATION_ID) {
     throw new AdytonError('catalog-corrupt', `${file} is a database of another program`, {
-      advice: 'Name another folder with --data.',
+      advice: 'Use another data folder.',
     })
   }
   if (version <= SCHEMA_VERSION) return

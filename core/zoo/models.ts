@@ -34,7 +34,7 @@ export function findModel(db: Database, id: string): Found {
     .get(id) as Found | undefined
   if (row !== undefined) return row
   throw new AdytonError('model-not-found', `the catalog has no model '${id.slice(0, 64)}'`, {
-    advice: "'zoo list' shows the ids; 'zoo list --trash' those of models in the trash.",
+    advice: 'Look it up in the list of models, or in the trash.',
   })
 }
 
@@ -43,6 +43,6 @@ export function findLive(db: Database, id: string): Found {
   const found = findModel(db, id)
   if (found.trashedAt === null) return found
   throw new AdytonError('usage', `model '${id}' (${found.name}) is in the trash`, {
-    advice: `Take it out with 'zoo restore ${id}'.`,
+    advice: 'Take it out of the trash first.',
   })
 }

@@ -46,7 +46,7 @@ export async function restoreBackup(
   if (backup === folder) throw new AdytonError('usage', `${folder} is the catalog itself, no backup of it`)
   if ((await systemFiles.stat(join(backup, DATABASE))) === undefined) {
     throw new AdytonError('file-not-found', `${resolve(backupFolder)} holds no catalog (zoo/${DATABASE})`, {
-      advice: "Name a folder that 'zoo backup' wrote.",
+      advice: 'Name the folder that a backup was written to.',
     })
   }
   await systemFiles.makeFolder(data)
@@ -170,6 +170,7 @@ function contents(file: string, original: string): { models: number; rows: Row[]
     // The first schema had no files.
     const hasFiles = db.prepare(`SELECT 1 FROM sqlite_schema WHERE name = 'files'`).get() !== undefined
     const rows = hasFiles ? (db.prepare('SELECT sha256, size FROM files ORDER BY sha256').all() as Row[]) : []
+    settleJobs(db)
     db.pragma('wal_checkpoint(TRUNCATE)')
     return { models, rows }
   } catch (error) {
@@ -178,6 +179,15 @@ function contents(file: string, original: string): { models: number; rows: Row[]
   } finally {
     db?.close()
   }
+}
+
+/** What ran or waited when the backup was made does not begin again; the job that made it is always one of those. */
+function settleJobs(db: Database.Database): void {
+  if (db.prepare(`SELECT 1 FROM sqlite_schema WHERE name = 'jobs'`).get() === undefined) return
+  db.prepare(
+    `UPDATE jobs SET json = json_set(json, '$.state', 'cancelled', '$.ended', ?)
+     WHERE json_extract(json, '$.state') IN ('queued', 'running')`,
+  ).run(Date.now())
 }
 
 async function copyStored(from: string, to: string): Promise<void> {

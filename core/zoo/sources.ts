@@ -201,7 +201,7 @@ async function compared(
     if (largestDifference > TOLERANCE * Math.max(1, largestLogit)) {
       const found = `logits differ from those of ${against} by up to ${largestDifference.toPrecision(3)}`
       throw new AdytonError('model-invalid', `the imported network is not the one in the file: ${found}`, {
-        advice: "Please report the file. '--no-compare' imports it nevertheless.",
+        advice: 'Please report the file. Without the comparison it is imported nevertheless.',
       })
     }
     return { comparison, notes: [] }

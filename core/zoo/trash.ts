@@ -64,7 +64,7 @@ function byId({ db }: Zoo, ids: readonly string[]): { key: number; id: string }[
     const found = findModel(db, id)
     if (found.trashedAt !== null) return found
     throw new AdytonError('usage', `model '${id}' (${found.name}) is not in the trash`, {
-      advice: `Put it there first: 'zoo trash ${id}'.`,
+      advice: 'Put it there first.',
     })
   })
 }

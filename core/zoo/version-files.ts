@@ -39,4 +39,4 @@ export async function networkOf(zoo: Zoo, version: number): Promise<{ graph: Gra
   return { graph, tensors: readSafetensors(await read('weights')).tensors }
 }
 
-const VERIFY = "Run 'zoo verify'; importing the model again puts a damaged file right."
+const VERIFY = 'Verify the catalog; importing the model again puts a damaged file right.'

@@ -57,5 +57,5 @@ export function sampleWeights(path: string): Map<string, Uint16Array> {
 }
 
 function corrupt(path: string, cause?: unknown): AdytonError {
-  return new AdytonError('file-corrupt', `${path}: no safetensors file`, { advice: "Run 'zoo verify'.", cause })
+  return new AdytonError('file-corrupt', `${path}: no safetensors file`, { advice: 'Verify the catalog.', cause })
 }

@@ -1,5 +1,5 @@
 /** Short messages at the edge of the window, each with one thing that can be done about it, such as undo. */
-import { toMessage } from './failure.ts'
+import { HostError, toMessage } from './failure.ts'
 
 export interface Toast {
   readonly id: number
@@ -22,6 +22,8 @@ class Toasts {
   }
 
   fail(error: unknown): void {
+    // The frame says so, once for everything that waited.
+    if (error instanceof HostError && error.code === 'disconnected') return
     const { message, advice } = toMessage(error)
     this.show(advice === null ? message : `${message}. ${advice}`, { kind: 'bad' })
   }

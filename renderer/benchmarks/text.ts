@@ -6,7 +6,6 @@ export const text = strings({
     subtitle: 'How fast this machine does what private inference is made of, each on one thread.',
     run: 'Measure',
     again: 'Measure again',
-    stop: 'Stop',
     jobTitle: 'Benchmarks',
     what: 'What',
     on: 'Kernel',
@@ -19,6 +18,5 @@ export const text = strings({
     machine: (name: string, when: string) => `${name}, ${when}`,
     csv: 'CSV',
     json: 'JSON',
-    chart: 'Speed against the TypeScript reference, as a multiple',
   },
 })

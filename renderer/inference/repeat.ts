@@ -1,6 +1,7 @@
 /** Runs an inference again with the same input. */
 import type { WindowJob } from '../../core/api/data/contract.ts'
 import { jobs } from '../app/app.svelte.ts'
+import type { Input } from '../app/host.svelte.ts'
 import { router } from '../app/router.svelte.ts'
 import { toasts } from '../app/toasts.svelte.ts'
 import { keepPictures, keptPictures } from './pictures.ts'
@@ -19,8 +20,8 @@ async function again(job: WindowJob, submit: () => Promise<WindowJob>): Promise<
 export async function repeat(job: WindowJob): Promise<void> {
   await again(job, () =>
     job.operation === 'connect'
-      ? jobs.submit('connect', job.input, job.title)
-      : jobs.submit('infer', job.input, job.title),
+      ? jobs.submit('connect', job.input as Input<'connect'>, job.title)
+      : jobs.submit('infer', job.input as Input<'infer'>, job.title),
   )
 }
 

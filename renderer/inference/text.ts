@@ -27,7 +27,6 @@ export const text = strings({
     predicting: 'Working it out…',
     beforehand: 'before the picture is there',
     withPicture: 'once it is there',
-    traffic: 'To send and receive',
     forAll: (images: number) => `For all ${images} images`,
     predictedNote: 'Bytes are exact; times are an estimate for this machine.',
     memory: 'Memory',
@@ -189,7 +188,6 @@ export const text = strings({
     asTable: 'Table',
     asChart: 'Chart',
     blocks: 'By block',
-    shortcuts: 'Shortcuts',
     toggleTable: 'Chart or table of the breakdown',
     export: 'Export',
     exportPng: 'Picture (PNG)',
@@ -251,7 +249,6 @@ export const text = strings({
 
     // Evaluation
     evaluation: 'Evaluation',
-    evaluationOf: (n: number) => `${n} images`,
     privateAccuracy: 'Private accuracy',
     agreement: 'Agreement with the clear run',
     rightOf: (right: number, of: number) => `${right} of ${of}`,

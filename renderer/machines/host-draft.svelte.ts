@@ -1,4 +1,5 @@
 /** The server that is being put together; it begins as the last one was. */
+import { MOST_MODELS } from '../../core/api/data/hosting.ts'
 import type { ServeInput } from '../../core/api/operations/serve.ts'
 import { jobs, settings } from '../app/app.svelte.ts'
 import { networks } from '../inference/networks.svelte.ts'
@@ -41,6 +42,7 @@ export class HostDraft {
   }
 
   get modelsError(): string | null {
+    if (this.models.length > MOST_MODELS) return text.tooManyModels(MOST_MODELS)
     return this.models.length === 0 ? text.chooseModel : null
   }
 

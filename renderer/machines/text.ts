@@ -68,6 +68,7 @@ export const text = strings({
     relus: (count: string) => `${count} ReLUs`,
     chosen: (n: number) => (n === 0 ? 'None chosen' : n === 1 ? '1 chosen' : `${n} chosen`),
     chooseModel: 'Choose at least one model.',
+    tooManyModels: (most: number) => `A server offers ${most} models at most: take some away.`,
     where: 'Where',
     reach: 'Who can reach it',
     reaches: {
@@ -201,10 +202,7 @@ export const text = strings({
     network: 'Network',
     networkHint: 'Where the weights stay: with the server.',
     picture: 'Picture',
-    options: 'Options',
     threads: 'Threads for encryption here',
-    threadsHint: 'Empty: as the settings say.',
-    threadsAuto: 'Automatic',
     learns: 'What leaves this machine',
     learnsImage: 'The picture leaves it masked and encrypted; the server learns neither it nor the answer.',
     learnsThat: 'The server learns that, when, and which of its networks you asked.',

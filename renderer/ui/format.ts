@@ -50,3 +50,12 @@ export function significant(n: number): string {
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(n))))
   return n.toFixed(Math.min(digits, 4))
 }
+
+const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹'
+
+/** Two figures of what may be very small: 0.0000014 → '1.4·10⁻⁶'. */
+export function tiny(n: number): string {
+  if (n === 0 || n >= 0.001) return String(Number(n.toPrecision(2)))
+  const [mantissa, exponent] = n.toExponential(1).split('e-')
+  return `${mantissa}·10⁻${[...exponent].map((digit) => SUPERSCRIPTS[Number(digit)]).join('')}`
+}

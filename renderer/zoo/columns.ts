@@ -29,7 +29,7 @@ const ALL = [
   {
     id: 'name',
     title: text.columns.name,
-    width: 'minmax(170px, 3fr)',
+    width: 'minmax(190px, 3fr)',
     figure: false,
     sort: 'name',
     value: (row) => row.name,
@@ -72,7 +72,7 @@ const ALL = [
   {
     id: 'dataset',
     title: text.columns.dataset,
-    width: 'minmax(88px, 1fr)',
+    width: 'minmax(96px, 1.2fr)',
     figure: false,
     value: (row) => row.dataset,
     hint: (row) => row.dataset,
@@ -81,7 +81,7 @@ const ALL = [
   {
     id: 'tags',
     title: text.columns.tags,
-    width: 'minmax(88px, 1.4fr)',
+    width: 'minmax(72px, 1fr)',
     figure: false,
     value: (row) => row.tags.join(', '),
     hint: (row) => row.tags.join(', '),

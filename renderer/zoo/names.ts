@@ -9,3 +9,10 @@ export function inFolder(folder: string, name: string): string {
   const separator = folder.includes('\\') ? '\\' : '/'
   return folder.endsWith(separator) ? `${folder}${name}` : `${folder}${separator}${name}`
 }
+
+/** 'adyton-backup-2026-01-31-1259', by the clock on the wall. */
+export function backupName(now: Date): string {
+  const two = (n: number): string => String(n).padStart(2, '0')
+  const day = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`
+  return `adyton-backup-${day}-${two(now.getHours())}${two(now.getMinutes())}`
+}

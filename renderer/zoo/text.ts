@@ -1,4 +1,5 @@
 import { strings } from '../app/language.ts'
+import { tiny } from '../ui/format.ts'
 
 const count = (n: number, one: string, more: string): string => `${n.toLocaleString('en-GB')} ${n === 1 ? one : more}`
 
@@ -161,8 +162,7 @@ export const text = strings({
     cancelled: 'Cancelled',
     imported: 'Imported',
     stopImport: (name: string) => `Stop importing ${name}`,
-    compared: (against: string, difference: number) =>
-      `agrees with ${against} to ${difference.toPrecision(2)} in every logit`,
+    compared: (against: string, difference: number) => `agrees with ${against} to ${tiny(difference)} in every logit`,
     bundleDeleted: 'Deleted',
     bundleDamaged: 'This bundle is not what it says',
     bundleSigner: 'Do you trust this signer?',
@@ -210,7 +210,7 @@ export const text = strings({
       `${count(models, 'model', 'models')}, ${front} on the front${published === 0 ? '' : `; ${count(published, 'published result', 'published results')}`}.`,
     leftOut: (n: number) => `${count(n, 'model', 'models')} without one of the values.`,
     atZero: (n: number) => `${n} at 0, which a log axis cannot show.`,
-    mixed: (n: number) => `Accuracies on ${n} data sets: name one in the search to compare them.`,
+    mixed: (n: number) => `Accuracies of ${n} data sets; one alone:`,
 
     compareTitle: 'Compare',
     backToZoo: 'Back to the zoo',
@@ -262,13 +262,26 @@ export const text = strings({
 
     care: {
       title: 'Care',
-      verify: 'Check the catalog',
+      verify: 'Check the zoo',
       verifyHint: 'Database and every checksum',
       repair: 'Check and repair',
       repairHint: 'Removes what no model uses',
       backup: 'Back up…',
       backupHint: 'A copy of everything, also while it is in use',
-      backupText: 'The copy opens with “--data FOLDER”, and is put back with “adyton zoo restore-backup”.',
+      backupTitle: 'Back up the zoo',
+      backupText:
+        'Every model with its card, measurements and history goes into a folder of its own. Work may go on meanwhile.',
+      restoreMenu: 'Restore a backup…',
+      restoreHint: 'In the place of what is here now',
+      restore: 'Restore a backup',
+      restoreText:
+        'The backup takes the place of the zoo as it is now, which is kept in the data folder, so that this can be undone. Jobs stay as they are; none may run.',
+      restoreFrom: 'Folder of the backup',
+      restoreFromHint: 'Such as adyton-backup-2026-01-31-1200. It is checked first and stays as it is.',
+      restoreStart: 'Restore',
+      restoreFailed: 'Nothing was changed',
+      restored: (models: number, size: string) => `${count(models, 'model', 'models')} restored, ${size}`,
+      preparing: 'Waiting for what is at work in the zoo…',
       folder: 'Into the folder',
       folderHint: 'On the machine that the program runs on.',
       start: 'Back up',
@@ -276,7 +289,6 @@ export const text = strings({
       vacuumHint: 'Rewrites it without gaps',
       csv: 'Save all models as CSV',
       json: 'Save all models as JSON',
-      started: 'Started; see Jobs.',
     },
   },
 })

@@ -170,3 +170,11 @@ function* inParts(ids: readonly string[]): Generator<string[]> {
 
 export const zoo = new ZooState(false)
 export const trash = new ZooState(true)
+
+/** Another catalog is in the place of the one that was shown. */
+export function catalogReplaced(): void {
+  for (const state of [zoo, trash]) {
+    state.clear()
+    state.changed()
+  }
+}

@@ -34,7 +34,7 @@ describe.skipIf(NO_CHROMIUM)('the frame (skipped without Chromium)', () => {
     await page.reload()
     expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe('dark')
     expect(app.errors).toEqual([])
-  }, 120_000)
+  }, 240_000)
 
   test('says so when the program is gone, and that an address does not exist', async () => {
     await using app = await openApp()

@@ -9,7 +9,7 @@ import { JobQueue } from '../../core/jobs/queue.ts'
 function open() {
   const told: unknown[] = []
   const queue = new JobQueue({
-    store: { all: () => [], put: () => undefined, remove: () => undefined },
+    store: { all: () => [], put: () => undefined, remove: () => undefined, replace: () => undefined },
     kindOf: () => ({ lane: 'one', resumes: false }),
     runner: ({ operation }) => ({
       done: new Promise(() => undefined),

@@ -11,7 +11,7 @@ import { temporaryFolder, tinyModel, writeTiny } from '../fixtures/zoo.ts'
 import { pixel, writeCifar10 } from './datasets-helpers.ts'
 
 const context = { onProgress: () => undefined, onNotice: () => undefined, signal: new AbortController().signal }
-const run = <I, O>(operation: Operation<I, O>, input: unknown): Promise<O> =>
+const run = <O>(operation: Operation<v.GenericSchema, O>, input: unknown): Promise<O> =>
   operation.run(v.parse(operation.input, input), context)
 
 async function raw(url: string): Promise<{ data: Buffer; width: number; height: number }> {

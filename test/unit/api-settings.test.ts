@@ -12,7 +12,7 @@ import { licences } from '../../core/api/licences.ts'
 import { alone } from '../../core/api/lock.ts'
 import type { Operation } from '../../core/api/operation.ts'
 import { KERNEL_CHOICES, loadKernels } from '../../core/kernels/index.ts'
-import { INSTRUCTION_SETS } from '../../core/kernels/native.ts'
+import { setsOf } from '../../core/kernels/native.ts'
 import { formatOwner, ownOwner } from '../../core/protocol/store/owner.ts'
 import { packageFolder } from '../../core/setup/bundled-licences.mjs'
 import { temporaryFolder } from '../fixtures/zoo.ts'
@@ -23,7 +23,7 @@ const context = {
   ...{ onProgress: () => undefined, signal: new AbortController().signal },
   onNotice: (line: string) => void notices.push(line),
 }
-const run = <I, O>(operation: Operation<I, O>, input: unknown): Promise<O> =>
+const run = <O>(operation: Operation<v.GenericSchema, O>, input: unknown): Promise<O> =>
   operation.run(v.parse(operation.input, input), context)
 
 describe('settings', () => {
@@ -175,7 +175,7 @@ describe('about', () => {
     expect(found).toMatchObject({ version: manifest.version, node: process.versions.node, data: folder.dir })
     expect(found.kernels.inUse).toBe(loadKernels().name)
     const forced = (process.env['ADYTON_KERNELS'] ?? '') !== ''
-    const fastest = INSTRUCTION_SETS.every((set) => found.kernels.available.includes(`native:${set}`))
+    const fastest = setsOf(process.arch).every((set) => found.kernels.available.includes(`native:${set}`))
     expect(found.kernels.whyNotFaster === null).toBe(fastest && !forced)
     for (const [name, version] of Object.entries(manifest.dependencies)) {
       expect(found.licences).toContainEqual(expect.objectContaining({ name, version }))

@@ -100,7 +100,7 @@ describe('running jobs', () => {
   function scene() {
     const running: { events: Parameters<JobRunner>[1]; done: () => void }[] = []
     const options: QueueOptions = {
-      store: { all: () => [], put: () => undefined, remove: () => undefined },
+      store: { all: () => [], put: () => undefined, remove: () => undefined, replace: () => undefined },
       kindOf: (operation) => ({ lane: operation, resumes: false }),
       runner: (_job, events) => {
         const { promise, resolve } = Promise.withResolvers<unknown>()

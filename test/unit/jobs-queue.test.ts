@@ -26,6 +26,10 @@ class Bench {
     // As the catalog does.
     put: (job) => void this.saved.set(job.id, JSON.parse(JSON.stringify(job)) as Job),
     remove: (id) => void this.saved.delete(id),
+    replace: (jobs) => {
+      this.saved.clear()
+      jobs.forEach(this.store.put)
+    },
   }
 
   queue(): JobQueue {
@@ -255,6 +259,38 @@ describe('the queue', () => {
     expect([...bench.saved.values()].map((job) => job.state)).toEqual(['queued', 'queued'])
     // A closed queue starts nothing more.
     expect(bench.running.size).toBe(0)
+  })
+})
+
+describe('while what is behind the store is replaced', () => {
+  test('nothing may run, nothing is changed, and the jobs of the queue stay', async () => {
+    const bench = new Bench()
+    const queue = bench.queue()
+    const running = queue.submit('train', {}, 'a training')
+    const work = vi.fn(() => Promise.resolve('restored'))
+    await expect(queue.hold(work)).rejects.toMatchObject({ code: 'catalog-busy' })
+    await expect(queue.hold(work)).rejects.toThrow('a training')
+    expect(work).not.toHaveBeenCalled()
+    queue.pause(running.id)
+    await vi.waitFor(() => expect(queue.get(running.id).state).toBe('paused'))
+
+    await queue.hold(async () => {
+      for (const change of [
+        () => queue.submit('train', {}, 'another'),
+        () => queue.resume(running.id),
+        () => queue.cancel(running.id),
+      ]) {
+        expect(change).toThrow('a backup is being restored')
+      }
+      await expect(queue.hold(work)).rejects.toMatchObject({ code: 'catalog-busy' })
+      bench.saved.clear()
+      bench.saved.set('ff', { ...running, id: 'ff', title: 'of the backup' })
+    })
+    expect([...bench.saved.values()].map(({ id, state }) => ({ id, state }))).toEqual([
+      { id: running.id, state: 'paused' },
+    ])
+    queue.resume(running.id)
+    expect(bench.running.size).toBe(1)
   })
 })
 

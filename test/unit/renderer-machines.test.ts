@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { formatFingerprint, shortFingerprint } from '../../core/channel/identity.ts'
 import { formatCode, newCode } from '../../core/channel/pairing/code.ts'
+import { MOST_MODELS } from '../../core/api/data/hosting.ts'
 import { parsePlace } from '../../core/api/hosting/addresses.ts'
+import { MAX_MODELS } from '../../core/protocol/hello.ts'
 import {
   codeDigits,
   codeSpoken,
@@ -55,4 +57,8 @@ test.each([
   [-5000, '0:00'],
 ])('%i ms are left as %s', (ms, text) => {
   expect(countdown(ms)).toBe(text)
+})
+
+test('a server is asked for no more models than a greeting holds', () => {
+  expect(MOST_MODELS).toBe(MAX_MODELS)
 })

@@ -441,7 +441,7 @@ describe('the operations', () => {
       onNotice: (line: string) => void notices.push(line),
       signal: AbortSignal.any([]),
     }
-    const call = <I, O>(operation: Operation<I, O>, input: unknown): Promise<O> =>
+    const call = <O>(operation: Operation<v.GenericSchema, O>, input: unknown): Promise<O> =>
       operation.run(v.parse(operation.input, input), context)
     const path = join(dir, 'a.adyton')
     const data = join(dir, 'data')

@@ -13,6 +13,9 @@ export const DISCLOSURE = [
   'Serve only clients you trust.',
 ] as const
 
+/** A server offers so many models at most; core/protocol/hello.ts has the bound of the message. */
+export const MOST_MODELS = 16
+
 export const PEER_ROLES = ['client', 'server'] as const
 /** What the peer is to this installation. */
 export type PeerRole = (typeof PEER_ROLES)[number]

@@ -47,6 +47,7 @@ const TITLES: Readonly<Record<string, (of: (name: string) => unknown, input: unk
   engineFind: (of) => `Use the TensorFlow library in ${nameOf(of('path'))}`,
   engineMeasure: () => 'Measure the training engine',
   benchmarks: () => 'Benchmarks',
+  calibrate: () => 'Calibrate estimates',
   zooVerify: () => 'Check the catalog',
   zooBackup: () => 'Back up the catalog',
   zooVacuum: () => 'Compact the catalog',

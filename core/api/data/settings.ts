@@ -8,7 +8,15 @@ const bandwidth = v.pipe(v.number(), v.minValue(1000), v.maxValue(1e12))
 export const THEMES = ['system', 'light', 'dark'] as const
 
 /** The choices of core/kernels, which browsers cannot import; a test compares them. */
-export const KERNEL_NAMES = ['reference', 'native', 'native:portable', 'native:avx2', 'native:vaes512'] as const
+export const KERNEL_NAMES = [
+  'reference',
+  'native',
+  'native:portable',
+  'native:armv8',
+  'native:avx2',
+  'native:vaes256',
+  'native:vaes512',
+] as const
 
 export const LinkSchema = v.strictObject({
   up: bandwidth,

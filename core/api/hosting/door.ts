@@ -127,7 +127,9 @@ export class Door {
       await channel.close()
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error)
-      const rest = this.#desk.current === null ? '' : `; ${this.#desk.current.attempts} attempts are left for the code`
+      const left = this.#desk.current?.attempts
+      // A wrong code is answered with them.
+      const rest = left === undefined || why.includes('for the code') ? '' : `; attempts left for the code: ${left}`
       onNotice(`${peerAddress} was not paired: ${why}${rest}`)
       onRefused(peerAddress, why)
     }

@@ -24,6 +24,7 @@ export const JOB_KINDS: Readonly<Partial<Record<Name, JobKind>>> = {
   engineFetch: { lane: 'download', resumes: true },
   datasetFetch: { lane: 'download', resumes: true },
   benchmarks: { lane: 'benchmark', resumes: false },
+  calibrate: { lane: 'benchmark', resumes: false },
   zooVerify: catalog,
   zooBackup: catalog,
   zooVacuum: catalog,

@@ -28,7 +28,7 @@ export function reachCause(address: string, code: string, platform: Platform): C
       return {
         text: `the machine answers, but nothing listens at ${address}: the port is closed`,
         advice:
-          'Check that the server is started and that the port is the one it shows. A server that listens on 127.0.0.1 can be reached from its own machine alone: start it with --host 0.0.0.0.',
+          'Check that the server is started and that the port is the one it shows. A server that listens on 127.0.0.1 can be reached from its own machine alone: let it listen on every address (0.0.0.0).',
       }
     case 'TIMEOUT':
     case 'ETIMEDOUT':

@@ -50,7 +50,7 @@ export async function locate(input: TargetInput, peers: PeerStore): Promise<Loca
   const peer = servers.find((one) => one.fingerprint === fingerprint)
   if (input.peer !== undefined && peer === undefined) {
     throw new AdytonError('peer-untrusted', `no server ${formatFingerprint(fingerprint as string)} is paired`, {
-      advice: "'adyton peers' lists who is; pair with it by its address and code.",
+      advice: 'Look it up among the peers, or pair with it by its address and code.',
     })
   }
   const { host, port } = whereIs(input, peer)
@@ -65,7 +65,7 @@ export async function resolveTarget(input: TargetInput, peers: PeerStore): Promi
   if (wanted !== undefined) return { host, port, serverFingerprint: wanted }
   if ((await peers.list()).every(({ role }) => role === 'client')) {
     throw new AdytonError('peer-untrusted', `it is not known who should answer at ${place(host, port)}`, {
-      advice: `Pair with the server first (adyton pair ${place(host, port)} --code CODE), or give its --fingerprint.`,
+      advice: 'Pair with the server first, by this address and its code, or give its fingerprint.',
     })
   }
   // A paired server may have got another address; whoever answers has to be one of them.

@@ -4,7 +4,7 @@ import { arch, availableParallelism, cpus, freemem, platform, release, totalmem 
 import * as v from 'valibot'
 import { AdytonError } from '../../errors/errors.ts'
 import { availableNative, loadKernels, nativeProblem } from '../../kernels/index.ts'
-import { INSTRUCTION_SETS } from '../../kernels/native.ts'
+import { setsOf } from '../../kernels/native.ts'
 import { dataFolder } from '../data-folder.ts'
 import { licences, type Licence } from '../licences.ts'
 import type { Operation } from '../operation.ts'
@@ -31,7 +31,7 @@ export interface AboutResult {
 
 const input = v.strictObject({ ...dataEntry })
 
-export const about: Operation<v.InferOutput<typeof input>, AboutResult> = {
+export const about: Operation<typeof input, AboutResult> = {
   name: 'about',
   summary: 'Describes this program, this machine and the licences of all its packages.',
   input,
@@ -58,13 +58,13 @@ function whyNotFaster(): string | null {
   if (problem !== undefined) return `the native kernels are ${problem}`
   const forced = process.env['ADYTON_KERNELS']
   if (forced) return `ADYTON_KERNELS asks for ${forced}`
-  const missing = INSTRUCTION_SETS.filter((set) => !availableNative().includes(set))
+  const missing = setsOf(arch()).filter((set) => !availableNative().includes(set))
   return missing.length === 0 ? null : `this processor cannot run ${missing.join(' or ')}`
 }
 
 const textInput = v.strictObject({ name: v.string(), version: v.string() })
 
-export const licenceText: Operation<v.InferOutput<typeof textInput>, { readonly text: string }> = {
+export const licenceText: Operation<typeof textInput, { readonly text: string }> = {
   name: 'licence-text',
   summary: "Gives the text of a package's licence.",
   input: textInput,

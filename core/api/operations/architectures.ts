@@ -21,7 +21,7 @@ const input = v.strictObject({
 })
 export type ArchitecturesInput = v.InferOutput<typeof input>
 
-export const architectures: Operation<ArchitecturesInput, ArchitectureRow[]> = {
+export const architectures: Operation<typeof input, ArchitectureRow[]> = {
   name: 'architectures',
   summary: 'Lists the named networks that fit images of a shape, with their counts, the smallest first.',
   input,

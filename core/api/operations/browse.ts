@@ -41,7 +41,7 @@ export interface BrowseResult {
 
 const MAX_ENTRIES = 5000
 
-export const browse: Operation<v.InferOutput<typeof input>, BrowseResult> = {
+export const browse: Operation<typeof input, BrowseResult> = {
   name: 'browse',
   summary: 'Lists a folder of this machine, and places to begin.',
   input,

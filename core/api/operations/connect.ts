@@ -106,7 +106,7 @@ export interface ConnectResult {
   readonly date: string
 }
 
-export const connect: Operation<ConnectInput, ConnectResult> = {
+export const connect: Operation<typeof connectInput, ConnectResult> = {
   name: 'connect',
   summary: 'Runs private inferences against a server that is paired, or that shows the given fingerprint.',
   input: connectInput,

@@ -13,7 +13,7 @@ const PATIENCE_MS = 6_000
 export const connectionTestInput = v.strictObject({ ...targetEntries, data: v.optional(v.string()) })
 export type ConnectionTestInput = v.InferOutput<typeof connectionTestInput>
 
-export const connectionTest: Operation<ConnectionTestInput, ConnectionTestResult> = {
+export const connectionTest: Operation<typeof connectionTestInput, ConnectionTestResult> = {
   name: 'connectionTest',
   summary: 'Tries the way to a server step by step, and says what is wrong and what to do about it.',
   input: connectionTestInput,

@@ -32,7 +32,7 @@ export interface DatasetImagesResult {
   }[]
 }
 
-export const datasetImages: Operation<v.InferOutput<typeof imagesInput>, DatasetImagesResult> = {
+export const datasetImages: Operation<typeof imagesInput, DatasetImagesResult> = {
   name: 'dataset-images',
   summary: 'Shows images of a data set with their labels.',
   input: imagesInput,

@@ -30,7 +30,7 @@ export interface DatasetRow {
 
 const listInput = v.strictObject({ data: v.exactOptional(v.pipe(v.string(), v.minLength(1))) })
 
-export const datasetList: Operation<v.InferOutput<typeof listInput>, DatasetRow[]> = {
+export const datasetList: Operation<typeof listInput, DatasetRow[]> = {
   name: 'dataset-list',
   summary: 'Lists the data sets on this machine, and the official ones that can be fetched.',
   input: listInput,
@@ -71,7 +71,7 @@ const fetchInput = v.strictObject({
 })
 export type DatasetFetchInput = v.InferOutput<typeof fetchInput>
 
-export const datasetFetch: Operation<DatasetFetchInput, DatasetReport> = {
+export const datasetFetch: Operation<typeof fetchInput, DatasetReport> = {
   name: 'dataset-fetch',
   summary: 'Downloads an official data set, checks it and unpacks it; run it again to go on after a stop.',
   input: fetchInput,
@@ -121,7 +121,7 @@ function throttled<T>(tell: (value: T) => void): (value: T) => void {
 function withOtherWay(error: unknown, id: OfficialDataset['id']): unknown {
   if (!(error instanceof AdytonError && error.code.startsWith('peer-'))) return error
   const urls = OFFICIAL.find((set) => set.id === id)?.downloads.map((file) => file.urls[0]) ?? []
-  const advice = `${error.advice ?? ''} Or get ${urls.join(', ')} another way and name the folder with --dataset.`
+  const advice = `${error.advice ?? ''} Or get ${urls.join(', ')} another way and name their folder.`
   return new AdytonError(error.code, error.message, { advice: advice.trim(), cause: error })
 }
 
@@ -138,10 +138,12 @@ export interface DatasetReport {
   readonly notices: readonly string[]
 }
 
-export const datasetCheck: Operation<{ path: string }, DatasetReport> = {
+const checkInput = v.strictObject({ path: v.pipe(v.string(), v.minLength(1)) })
+
+export const datasetCheck: Operation<typeof checkInput, DatasetReport> = {
   name: 'dataset-check',
   summary: 'Says what data set lies at a path, or what is wrong with it.',
-  input: v.strictObject({ path: v.pipe(v.string(), v.minLength(1)) }),
+  input: checkInput,
   run: ({ path }) => report(path),
 }
 

@@ -74,10 +74,12 @@ async function obstacles(): Promise<string[]> {
   return found
 }
 
-export const engines: Operation<{ data?: string }, EnginesResult> = {
+const dataInput = v.strictObject({ data })
+
+export const engines: Operation<typeof dataInput, EnginesResult> = {
   name: 'engines',
   summary: 'Lists what training can run on, which one loads here, and why the better ones do not.',
-  input: v.strictObject({ data }),
+  input: dataInput,
   async run(input, { signal }) {
     const [report, inTheWay] = await Promise.all([
       probe({ folders: engineFolders(input.data), seconds: 0 }, signal),
@@ -107,10 +109,10 @@ export interface EngineMeasured {
   readonly imagesPerSecond: number
 }
 
-export const engineMeasure: Operation<{ data?: string }, EngineMeasured> = {
+export const engineMeasure: Operation<typeof dataInput, EngineMeasured> = {
   name: 'engine-measure',
   summary: 'Measures how many images a second the training engine takes, on a small residual network.',
-  input: v.strictObject({ data }),
+  input: dataInput,
   async run(input, context) {
     context.onProgress({ text: `training for ${MEASURE_SECONDS} s` })
     const request = { folders: engineFolders(input.data), seconds: MEASURE_SECONDS }
@@ -135,7 +137,7 @@ const findInput = v.strictObject({
   data,
 })
 
-export const engineFind: Operation<v.InferOutput<typeof findInput>, EngineReady> = {
+export const engineFind: Operation<typeof findInput, EngineReady> = {
   name: 'engine-find',
   summary: 'Checks a TensorFlow library on this machine and trains with it from now on.',
   input: findInput,
@@ -155,7 +157,7 @@ export const engineFind: Operation<v.InferOutput<typeof findInput>, EngineReady>
 
 const fetchInput = v.strictObject({ data })
 
-export const engineFetch: Operation<v.InferOutput<typeof fetchInput>, EngineReady> = {
+export const engineFetch: Operation<typeof fetchInput, EngineReady> = {
   name: 'engine-fetch',
   summary: "Fetches TensorFlow's library and builds the native training engine; run it again to go on after a stop.",
   input: fetchInput,

@@ -35,7 +35,7 @@ export interface EvaluateResult {
   readonly engine: string
 }
 
-export const evaluate: Operation<EvaluateInput, EvaluateResult> = {
+export const evaluate: Operation<typeof evaluateInput, EvaluateResult> = {
   name: 'evaluate',
   summary: 'Measures the accuracy of a model on a data set, in the clear.',
   input: evaluateInput,

@@ -11,10 +11,12 @@ export interface IdentityResult {
   readonly display: string
 }
 
-export const identity: Operation<{ data?: string | undefined }, IdentityResult> = {
+const input = v.strictObject({ data: v.optional(v.string()) })
+
+export const identity: Operation<typeof input, IdentityResult> = {
   name: 'identity',
   summary: "Prints this installation's fingerprint, made when there is none.",
-  input: v.strictObject({ data: v.optional(v.string()) }),
+  input,
   async run({ data }) {
     const { fingerprint } = await loadOrCreateIdentity(dataFolder(data))
     return { fingerprint, display: formatFingerprint(fingerprint) }

@@ -132,7 +132,7 @@ export interface InferResult {
   readonly predictions: readonly Prediction[]
 }
 
-export const infer: Operation<InferInput, InferResult> = {
+export const infer: Operation<typeof inferInput, InferResult> = {
   name: 'infer',
   summary: 'Runs private inferences between two processes of this machine and accounts for every second and byte.',
   input: inferInput,

@@ -81,7 +81,7 @@ const PULL = 1e-5 * 491_520
 export function methodRecipe(input: LinearizeInput, relus: number): Recipe {
   const { method, budget, epochs, finetune, lambda, seed } = input
   if (budget === undefined) {
-    throw new AdytonError('usage', 'a budget of ReLUs is needed', { advice: 'Give --budget, or a recipe.' })
+    throw new AdytonError('usage', 'a budget of ReLUs is needed', { advice: 'Give a budget, or a recipe.' })
   }
   const tune = {
     epochs: finetune,
@@ -114,7 +114,7 @@ function withBudget(recipe: Recipe, budget: number | undefined): Recipe {
   return parseRecipe({ ...recipe, steps })
 }
 
-export const linearize: Operation<LinearizeInput, LinearizeOutcome> = {
+export const linearize: Operation<typeof linearizeInput, LinearizeOutcome> = {
   name: 'linearize',
   summary: 'Brings a model to a ReLU budget by SNL, a baseline or a recipe; run it again to go on after a stop.',
   input: linearizeInput,

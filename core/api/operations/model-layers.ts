@@ -37,7 +37,7 @@ export interface ModelLayersResult {
 
 const layersInput = v.strictObject({ source: sourceSchema, data })
 
-export const modelLayers: Operation<v.InferOutput<typeof layersInput>, ModelLayersResult> = {
+export const modelLayers: Operation<typeof layersInput, ModelLayersResult> = {
   name: 'model-layers',
   summary: 'Lists the layers of a network with shapes, counts and ReLUs before and after, and what feeds what.',
   input: layersInput,
@@ -80,7 +80,7 @@ export interface ModelMaskResult {
 
 const maskInput = v.strictObject({ source: sourceSchema, layer: v.string(), data })
 
-export const modelMask: Operation<v.InferOutput<typeof maskInput>, ModelMaskResult> = {
+export const modelMask: Operation<typeof maskInput, ModelMaskResult> = {
   name: 'model-mask',
   summary: 'Says which ReLUs of a layer are kept, position by position.',
   input: maskInput,

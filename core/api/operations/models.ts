@@ -15,10 +15,12 @@ export interface ModelRow {
   readonly params: number
 }
 
-export const models: Operation<Record<never, never>, ModelRow[]> = {
+const input = v.strictObject({})
+
+export const models: Operation<typeof input, ModelRow[]> = {
   name: 'models',
   summary: 'Lists the bundled models with their counts and accuracy.',
-  input: v.strictObject({}),
+  input,
   async run() {
     const rows: ModelRow[] = []
     for (const id of bundledModels()) {

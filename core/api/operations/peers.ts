@@ -26,7 +26,7 @@ export const pairInput = v.strictObject({
 })
 export type PairInput = v.InferOutput<typeof pairInput>
 
-export const pair: Operation<PairInput, Peer> = {
+export const pair: Operation<typeof pairInput, Peer> = {
   name: 'pair',
   summary:
     'Pairs this installation with a server by the code that the server shows; both know each other from then on.',
@@ -71,10 +71,12 @@ function explained(error: unknown): unknown {
   })
 }
 
-export const peers: Operation<{ data?: string | undefined }, readonly Peer[]> = {
+const peersInput = v.strictObject({ data })
+
+export const peers: Operation<typeof peersInput, readonly Peer[]> = {
   name: 'peers',
   summary: 'Lists the servers and clients that this installation is paired with.',
-  input: v.strictObject({ data }),
+  input: peersInput,
   run: (input) => new PeerStore(dataFolder(input.data)).list(),
 }
 
@@ -87,7 +89,7 @@ const onePeer = {
 export const forgetPeerInput = v.strictObject(onePeer)
 export const renamePeerInput = v.strictObject({ ...onePeer, name })
 
-export const forgetPeer: Operation<v.InferOutput<typeof forgetPeerInput>, Peer> = {
+export const forgetPeer: Operation<typeof forgetPeerInput, Peer> = {
   name: 'forgetPeer',
   summary: 'Forgets a peer: as a client it may connect no more, as a server it has to be paired again.',
   input: forgetPeerInput,
@@ -99,7 +101,7 @@ export const forgetPeer: Operation<v.InferOutput<typeof forgetPeerInput>, Peer> 
   },
 }
 
-export const renamePeer: Operation<v.InferOutput<typeof renamePeerInput>, Peer> = {
+export const renamePeer: Operation<typeof renamePeerInput, Peer> = {
   name: 'renamePeer',
   summary: 'Gives a peer another name on this machine.',
   input: renamePeerInput,
@@ -123,11 +125,11 @@ async function only(store: PeerStore, input: v.InferOutput<typeof forgetPeerInpu
   if (first !== undefined && second === undefined) return first
   if (first === undefined) {
     throw new AdytonError('usage', `no peer's fingerprint begins with '${input.fingerprint.slice(0, 80)}'`, {
-      advice: "'adyton peers' lists who is paired.",
+      advice: 'Look it up among the peers.',
     })
   }
   const listed = found.map((peer) => `${peer.role} ${formatFingerprint(peer.fingerprint)}`).join(', ')
   throw new AdytonError('usage', `several peers are meant: ${listed}`, {
-    advice: 'Give the whole fingerprint, and --role where a peer is both client and server.',
+    advice: 'Give the whole fingerprint, and the role where a peer is both client and server.',
   })
 }

@@ -41,10 +41,12 @@ function inWords(recipe: Recipe): RecipeWords {
   }
 }
 
-export const recipes: Operation<Record<never, never>, RecipeRow[]> = {
+const input = v.strictObject({})
+
+export const recipes: Operation<typeof input, RecipeRow[]> = {
   name: 'recipes',
   summary: 'Lists the recipes that come with the program, step by step in plain words.',
-  input: v.strictObject({}),
+  input,
   run: () => {
     const files = existsSync(FOLDER) ? readdirSync(FOLDER).filter((name) => name.endsWith('.json')) : []
     const rows = files.sort().map((name): RecipeRow => {
@@ -75,7 +77,7 @@ export type RecipeVerdict =
       readonly column: number | null
     }
 
-export const recipeCheck: Operation<v.InferOutput<typeof checkInput>, RecipeVerdict> = {
+export const recipeCheck: Operation<typeof checkInput, RecipeVerdict> = {
   name: 'recipe-check',
   summary: 'Says whether a recipe can work, or which step and field are wrong.',
   input: checkInput,

@@ -58,7 +58,7 @@ export interface ServeResult {
   readonly inferences: number
 }
 
-export const serve: Operation<ServeInput, ServeResult> = {
+export const serve: Operation<typeof serveInput, ServeResult> = {
   name: 'serve',
   summary: 'Offers models to paired clients over TLS until it is stopped.',
   input: serveInput,

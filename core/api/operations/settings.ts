@@ -8,7 +8,7 @@ import { dataEntry } from './zoo-input.ts'
 
 const input = v.strictObject({ change: v.exactOptional(SettingsChangeSchema), ...dataEntry })
 
-export const settings: Operation<v.InferOutput<typeof input>, Settings> = {
+export const settings: Operation<typeof input, Settings> = {
   name: 'settings',
   summary: 'Gives the settings of this installation, after the changes that are asked for.',
   input,

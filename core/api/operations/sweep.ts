@@ -56,7 +56,7 @@ function planOf({ seeds, budgets, prepare, recipe }: Sweep, graph: Graph): Plann
   ])
 }
 
-export const sweep: Operation<SweepInput, SweepOutcome> = {
+export const sweep: Operation<typeof sweepInput, SweepOutcome> = {
   name: 'sweep',
   summary: 'Runs a recipe at several ReLU budgets and seeds; run it again to go on after a stop.',
   input: sweepInput,

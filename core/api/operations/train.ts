@@ -71,7 +71,7 @@ function scheduleOf({ schedule, rate, epochs }: TrainInput): ScheduleSpec {
   return { kind: 'step', rate, warmup: 1, milestones: [epochs / 2, (3 * epochs) / 4], factor: 0.1 }
 }
 
-export const train: Operation<TrainInput, TrainOutcome> = {
+export const train: Operation<typeof trainInput, TrainOutcome> = {
   name: 'train',
   summary: 'Trains a named architecture on a data set and writes a model folder; run it again to go on after a stop.',
   input: trainInput,

@@ -23,7 +23,7 @@ const paretoInput = v.strictObject({
   published: v.exactOptional(text),
 })
 
-export const zooPareto: Operation<v.InferOutput<typeof paretoInput>, Pareto> = {
+export const zooPareto: Operation<typeof paretoInput, Pareto> = {
   name: 'zooPareto',
   summary: 'Finds the models that no other is better than in two measures, beside published results.',
   input: paretoInput,
@@ -32,7 +32,7 @@ export const zooPareto: Operation<v.InferOutput<typeof paretoInput>, Pareto> = {
 
 const duplicatesInput = v.strictObject(dataEntry)
 
-export const zooDuplicates: Operation<v.InferOutput<typeof duplicatesInput>, Duplicates> = {
+export const zooDuplicates: Operation<typeof duplicatesInput, Duplicates> = {
   name: 'zooDuplicates',
   summary: 'Finds models that are one network more than once, to the bit or nearly.',
   input: duplicatesInput,
@@ -41,7 +41,7 @@ export const zooDuplicates: Operation<v.InferOutput<typeof duplicatesInput>, Dup
 
 const diffInput = v.strictObject({ ...dataEntry, a: idText, b: idText })
 
-export const zooDiff: Operation<v.InferOutput<typeof diffInput>, GraphDiff> = {
+export const zooDiff: Operation<typeof diffInput, GraphDiff> = {
   name: 'zooDiff',
   summary: 'Shows in what the networks of two models differ: nodes, masks, weights.',
   input: diffInput,
@@ -64,7 +64,7 @@ export interface TableExport {
   readonly written: { readonly path: string; readonly rows: number } | null
 }
 
-export const zooTable: Operation<v.InferOutput<typeof tableInput>, TableExport> = {
+export const zooTable: Operation<typeof tableInput, TableExport> = {
   name: 'zooTable',
   summary: 'Exports a table of the catalog as CSV or JSON.',
   input: tableInput,
@@ -78,7 +78,7 @@ export const zooTable: Operation<v.InferOutput<typeof tableInput>, TableExport> 
 
 const restoreInput = v.strictObject({ ...dataEntry, path: text })
 
-export const zooRestoreBackup: Operation<v.InferOutput<typeof restoreInput>, RestoredBackup> = {
+export const zooRestoreBackup: Operation<typeof restoreInput, RestoredBackup> = {
   name: 'zooRestoreBackup',
   summary: 'Puts a backup in the place of the catalog, which is kept beside it.',
   input: restoreInput,
@@ -91,7 +91,7 @@ export const zooRestoreBackup: Operation<v.InferOutput<typeof restoreInput>, Res
 
 const publishedInput = v.strictObject({ ...dataEntry, dataset: v.exactOptional(text) })
 
-export const published: Operation<v.InferOutput<typeof publishedInput>, Published> = {
+export const published: Operation<typeof publishedInput, Published> = {
   name: 'published',
   summary: 'Lists what papers on private inference report: ReLUs, MACs, accuracy, latency.',
   input: publishedInput,

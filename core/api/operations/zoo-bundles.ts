@@ -27,7 +27,7 @@ const exportInput = v.strictObject({
   signerName: v.exactOptional(v.pipe(v.string(), v.trim(), SignerNameSchema)),
 })
 
-export const zooExportBundle: Operation<v.InferOutput<typeof exportInput>, BundleExported> = {
+export const zooExportBundle: Operation<typeof exportInput, BundleExported> = {
   name: 'zooExportBundle',
   summary: 'Writes a model of the catalog as one file, with card, recipe, origin and measurements.',
   input: exportInput,
@@ -44,7 +44,7 @@ const importInput = v.strictObject({
   stage: v.exactOptional(v.picklist(STAGES)),
 })
 
-export const zooImportBundle: Operation<v.InferOutput<typeof importInput>, BundleImported | BundleDeleted> = {
+export const zooImportBundle: Operation<typeof importInput, BundleImported | BundleDeleted> = {
   name: 'zooImportBundle',
   summary: 'Brings a bundle into the catalog after comparing every checksum.',
   input: importInput,
@@ -58,7 +58,7 @@ export const zooImportBundle: Operation<v.InferOutput<typeof importInput>, Bundl
 
 const inspectInput = v.strictObject({ ...dataEntry, path })
 
-export const zooInspect: Operation<v.InferOutput<typeof inspectInput>, BundleInspection> = {
+export const zooInspect: Operation<typeof inspectInput, BundleInspection> = {
   name: 'zooInspect',
   summary: 'Shows what is in a bundle and whether its checksums are right, without importing it.',
   input: inspectInput,
@@ -71,7 +71,7 @@ interface Signers {
 
 const signersInput = v.strictObject(dataEntry)
 
-export const zooSigners: Operation<v.InferOutput<typeof signersInput>, Signers> = {
+export const zooSigners: Operation<typeof signersInput, Signers> = {
   name: 'zooSigners',
   summary: 'Lists whose signatures are trusted.',
   input: signersInput,
@@ -80,7 +80,7 @@ export const zooSigners: Operation<v.InferOutput<typeof signersInput>, Signers> 
 
 const forgetInput = v.strictObject({ ...dataEntry, fingerprint: v.string() })
 
-export const zooForgetSigner: Operation<v.InferOutput<typeof forgetInput>, Signers> = {
+export const zooForgetSigner: Operation<typeof forgetInput, Signers> = {
   name: 'zooForgetSigner',
   summary: 'Trusts a signer no longer; models that are there stay.',
   input: forgetInput,

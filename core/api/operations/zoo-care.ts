@@ -11,12 +11,11 @@ import { dataEntry, idText } from './zoo-input.ts'
 
 const ids = v.pipe(v.array(idText), v.minLength(1, 'name at least one model'), v.maxLength(1000))
 const someInput = v.strictObject({ ...dataEntry, ids })
-type Some = v.InferOutput<typeof someInput>
 interface Moved {
   readonly ids: readonly string[]
 }
 
-export const zooTrash: Operation<Some, Moved> = {
+export const zooTrash: Operation<typeof someInput, Moved> = {
   name: 'zooTrash',
   summary: `Puts models into the trash, from where they come back with restore for ${KEPT_DAYS} days.`,
   input: someInput,
@@ -32,7 +31,7 @@ export const zooTrash: Operation<Some, Moved> = {
     }),
 }
 
-export const zooRestore: Operation<Some, Moved> = {
+export const zooRestore: Operation<typeof someInput, Moved> = {
   name: 'zooRestore',
   summary: 'Takes models out of the trash.',
   input: someInput,
@@ -50,7 +49,7 @@ const purgeInput = v.strictObject({
   olderThanDays: v.optional(v.pipe(v.number(), v.finite(), v.minValue(0)), KEPT_DAYS),
 })
 
-export const zooPurge: Operation<v.InferOutput<typeof purgeInput>, Purged> = {
+export const zooPurge: Operation<typeof purgeInput, Purged> = {
   name: 'zooPurge',
   summary: 'Deletes models in the trash for good and frees the disk.',
   input: purgeInput,
@@ -60,7 +59,7 @@ export const zooPurge: Operation<v.InferOutput<typeof purgeInput>, Purged> = {
 
 const verifyInput = v.strictObject({ ...dataEntry, repair: v.optional(v.boolean(), false) })
 
-export const zooVerify: Operation<v.InferOutput<typeof verifyInput>, Verification> = {
+export const zooVerify: Operation<typeof verifyInput, Verification> = {
   name: 'zooVerify',
   summary: 'Checks the database and every checksum; with repair, removes what no model uses.',
   input: verifyInput,
@@ -78,7 +77,7 @@ export const zooVerify: Operation<v.InferOutput<typeof verifyInput>, Verificatio
 
 const backupInput = v.strictObject({ ...dataEntry, path: v.pipe(v.string(), v.minLength(1)) })
 
-export const zooBackup: Operation<v.InferOutput<typeof backupInput>, BackedUp> = {
+export const zooBackup: Operation<typeof backupInput, BackedUp> = {
   name: 'zooBackup',
   summary: 'Copies the whole catalog to a new folder, also while it is in use.',
   input: backupInput,
@@ -87,7 +86,7 @@ export const zooBackup: Operation<v.InferOutput<typeof backupInput>, BackedUp> =
 
 const vacuumInput = v.strictObject(dataEntry)
 
-export const zooVacuum: Operation<v.InferOutput<typeof vacuumInput>, ReturnType<typeof vacuumZoo>> = {
+export const zooVacuum: Operation<typeof vacuumInput, ReturnType<typeof vacuumZoo>> = {
   name: 'zooVacuum',
   summary: "Rewrites the catalog's database without gaps.",
   input: vacuumInput,

@@ -77,7 +77,7 @@ async function realImages(folder: string, card: Card, shape: Shape): Promise<Flo
   )
 }
 
-export const zooImport: Operation<v.InferOutput<typeof importInput>, ImportedSource> = {
+export const zooImport: Operation<typeof importInput, ImportedSource> = {
   name: 'zooImport',
   summary:
     'Brings a model folder or a file of another program into the catalog, compared with a second implementation.',
@@ -97,7 +97,7 @@ export const zooImport: Operation<v.InferOutput<typeof importInput>, ImportedSou
 
 const exportInput = v.strictObject({ ...dataEntry, ...idEntry, path })
 
-export const zooExport: Operation<v.InferOutput<typeof exportInput>, Exported> = {
+export const zooExport: Operation<typeof exportInput, Exported> = {
   name: 'zooExport',
   summary: 'Writes a model of the catalog as a model folder.',
   input: exportInput,
@@ -113,7 +113,7 @@ const onnxInput = v.strictObject({
   ),
 })
 
-export const zooExportOnnx: Operation<v.InferOutput<typeof onnxInput>, OnnxExported> = {
+export const zooExportOnnx: Operation<typeof onnxInput, OnnxExported> = {
   name: 'zooExportOnnx',
   summary: 'Writes a model of the catalog as ONNX, in standard operators; masked ReLUs become PRelu.',
   input: onnxInput,

@@ -26,7 +26,7 @@ const listInput = v.strictObject({
   trash: v.optional(v.boolean(), false),
 })
 
-export const zooList: Operation<v.InferOutput<typeof listInput>, ModelList> = {
+export const zooList: Operation<typeof listInput, ModelList> = {
   name: 'zooList',
   summary: 'Lists the models of the catalog that fulfil a query.',
   input: listInput,
@@ -34,16 +34,15 @@ export const zooList: Operation<v.InferOutput<typeof listInput>, ModelList> = {
 }
 
 const oneInput = v.strictObject({ ...dataEntry, ...idEntry })
-type One = v.InferOutput<typeof oneInput>
 
-export const zooShow: Operation<One, ModelDetails> = {
+export const zooShow: Operation<typeof oneInput, ModelDetails> = {
   name: 'zooShow',
   summary: 'Shows everything that the catalog has about a model.',
   input: oneInput,
   run: ({ data, id }) => withZoo(dataFolder(data), (zoo) => showModel(zoo, id)),
 }
 
-export const zooLineage: Operation<One, Lineage> = {
+export const zooLineage: Operation<typeof oneInput, Lineage> = {
   name: 'zooLineage',
   summary: 'Shows what a model was made of, and what was made of it.',
   input: oneInput,
@@ -56,7 +55,7 @@ const historyInput = v.strictObject({
   limit: v.optional(v.pipe(whole, v.minValue(1), v.maxValue(MAX_LIMIT)), 100),
 })
 
-export const zooHistory: Operation<v.InferOutput<typeof historyInput>, readonly Inference[]> = {
+export const zooHistory: Operation<typeof historyInput, readonly Inference[]> = {
   name: 'zooHistory',
   summary: 'Lists the private inferences of a model, each with its whole account, the newest first.',
   input: historyInput,
@@ -66,7 +65,7 @@ export const zooHistory: Operation<v.InferOutput<typeof historyInput>, readonly 
 const someTags = v.optional(v.pipe(v.array(v.string()), v.maxLength(100)), [])
 const tagInput = v.strictObject({ ...dataEntry, ...idEntry, add: someTags, remove: someTags })
 
-export const zooTag: Operation<v.InferOutput<typeof tagInput>, { readonly id: string; readonly tags: string[] }> = {
+export const zooTag: Operation<typeof tagInput, { readonly id: string; readonly tags: string[] }> = {
   name: 'zooTag',
   summary: 'Adds tags to a model and removes others.',
   input: tagInput,
@@ -87,7 +86,7 @@ const editInput = v.strictObject({
   limits: text(4000),
 })
 
-export const zooEdit: Operation<v.InferOutput<typeof editInput>, ModelDetails> = {
+export const zooEdit: Operation<typeof editInput, ModelDetails> = {
   name: 'zooEdit',
   summary: 'Changes the card or the stage of a model.',
   input: editInput,
@@ -107,7 +106,7 @@ const compareInput = v.strictObject({
   ),
 })
 
-export const zooCompare: Operation<v.InferOutput<typeof compareInput>, Comparison> = {
+export const zooCompare: Operation<typeof compareInput, Comparison> = {
   name: 'zooCompare',
   summary: 'Lays two to six models side by side.',
   input: compareInput,

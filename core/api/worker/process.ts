@@ -44,7 +44,7 @@ async function run(id: number, name: string, input: unknown): Promise<void> {
   running.set(id, { abort, commands })
   try {
     if (!Object.hasOwn(operations, name)) throw new AdytonError('usage', `there is no operation '${name}'`)
-    const operation = operations[name as keyof typeof operations] as Operation<unknown, unknown>
+    const operation = operations[name as keyof typeof operations] as Operation<v.GenericSchema, unknown>
     const checked = v.safeParse(operation.input, input)
     if (!checked.success) {
       const [issue] = checked.issues

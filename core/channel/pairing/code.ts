@@ -46,6 +46,8 @@ const WHY: Readonly<Record<CodeEnd, string>> = {
 /** An attempt that was granted. It ends in one of two ways, once. */
 export interface Attempt {
   readonly code: string
+  /** Attempts that are left for the code. */
+  readonly left: () => number
   /** Takes the code out of use; throws 'peer-untrusted' when it is no longer good. */
   readonly succeed: () => void
   readonly fail: () => void
@@ -100,6 +102,7 @@ export class PairingDesk {
     this.#changed()
     return {
       code: code.digits,
+      left: () => code.left,
       succeed: () => {
         this.#expire()
         if (this.#code !== code) throw refused(this.#end === 'none' ? 'stopped' : this.#end)

@@ -103,7 +103,8 @@ export async function pairAsServer(
       await send(channel, 'pairingServerShare', own.share)
       const proof = await receive(channel, 'pairingClientProof', CONFIRMATION_BYTES)
       if (!sameBytes(proof, proofs.initiator)) {
-        throw new AdytonError('peer-untrusted', 'the code does not fit: it was mistyped, or somebody is in between')
+        const why = 'the code does not fit: it was mistyped, or somebody is in between'
+        throw new AdytonError('peer-untrusted', `${why}; ${leftWords(granted.left())}`)
       }
       granted.succeed()
       await send(channel, 'pairingServerProof', Buffer.concat([proofs.responder, nameBytes(side.name)]))
@@ -119,6 +120,12 @@ export async function pairAsServer(
     await send(channel, 'welcome', new Uint8Array(0))
     return client
   })
+}
+
+/** Told to whoever guessed wrong, who could count the attempts as well by making them. */
+function leftWords(left: number): string {
+  if (left === 0) return 'this was the last attempt for the code'
+  return left === 1 ? 'one attempt is left for the code' : `${left} attempts are left for the code`
 }
 
 /** What both ends of one and the same connection have in common. */

@@ -11,7 +11,7 @@ async function load(): Promise<typeof Runtime> {
     return await import('onnxruntime-node')
   } catch (cause) {
     throw new AdytonError('file-unsupported', 'onnxruntime-node, which checks ONNX models, cannot be loaded here', {
-      advice: 'Install it again (npm install), or import without the comparison.',
+      advice: 'Install Adyton again, or import without the comparison.',
       cause,
     })
   }

@@ -88,7 +88,7 @@ async function downloadWheel(python: readonly string[], folder: string): Promise
   const wheel = readdirSync(folder).find((name) => name.endsWith('.whl'))
   if (!fetched.ok || wheel === undefined) {
     throw new AdytonError('file-not-found', `pip could not fetch TensorFlow: ${lastLines(fetched.output, 3)}`, {
-      advice: 'Connect to the Python registry, or name a library with --library FOLDER.',
+      advice: 'Connect to the Python registry, or use a library that is on this disk.',
     })
   }
   return path.join(folder, wheel)
