@@ -35,6 +35,8 @@ export const sourceSchema = v.union([
     classes: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(100_000)),
     /** Share of the ReLUs that a random mask keeps, 0 to 1. */
     reluKeep: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+    /** Height and width of the pictures in pixels; the architecture's usual ones when absent. */
+    size: v.optional(v.pipe(v.number(), v.integer(), v.minValue(8), v.maxValue(512))),
     /** Text from which the random weights and masks follow; a fresh one when absent. */
     seed: v.optional(v.string()),
   }),
@@ -132,9 +134,14 @@ async function loadModel(model: string, data: string | undefined): Promise<Loade
   }
 }
 
+/** The graph of a named architecture; throws 'model-not-found' and 'usage'. */
+export function architectureOf({ arch, classes, size }: Extract<Source, { arch: string }>): Graph {
+  return architecture(arch, { classes, ...(size === undefined ? {} : { size }) })
+}
+
 function randomNetwork(source: Extract<Source, { arch: string }>): LoadedNetwork {
   const { arch, classes, reluKeep } = source
-  const plain = architecture(arch, { classes })
+  const plain = architectureOf(source)
   const seed =
     source.seed === undefined ? freshSeed() : derive(new TextEncoder().encode(source.seed), 'random weights', 32)
   const weights = randomTensors(plain, prgFor(seed, 'weights'))

@@ -12,6 +12,8 @@ export interface ArchitectureOptions {
   readonly classes: number
   /** [channels, height, width]; the family's usual one by default. */
   readonly inputShape?: Shape
+  /** Instead of `inputShape`: height and width in pixels, with the family's usual channels. */
+  readonly size?: number
 }
 
 type Build = (options: { readonly name: string; readonly classes: number; readonly inputShape: Shape }) => Graph
@@ -66,7 +68,8 @@ export function architecture(name: string, options: ArchitectureOptions): Graph 
       advice: `Known architectures: ${ARCHITECTURES.join(', ')}; of HybReNets also other factors and widths, as hrn-2x5x3x-m8.`,
     })
   }
-  const { classes } = options
+  const { classes, size } = options
   if (!Number.isInteger(classes) || classes < 2) throw new RangeError(`classes must be 2 or more, got ${classes}`)
-  return entry.build({ name, classes, inputShape: options.inputShape ?? entry.inputShape })
+  const square: Shape | undefined = size === undefined ? undefined : [entry.inputShape[0], size, size]
+  return entry.build({ name, classes, inputShape: options.inputShape ?? square ?? entry.inputShape })
 }

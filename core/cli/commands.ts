@@ -24,6 +24,7 @@ interface SourceFlags {
   model?: string
   arch?: string
   classes?: number
+  size?: number
   reluKeep?: number
   randomWeights?: boolean
   seed?: string
@@ -57,6 +58,7 @@ function sourceOf(flags: SourceFlags, needWeights: boolean): Source {
     arch: flags.arch as string,
     classes: flags.classes ?? 10,
     reluKeep: flags.reluKeep ?? 1,
+    ...(flags.size === undefined ? {} : { size: flags.size }),
     ...(flags.seed === undefined ? {} : { seed: flags.seed }),
   }
 }
@@ -66,6 +68,7 @@ function sourceOptions(command: Command): Command {
     .option('--model <id>', 'a bundled model, zoo:ID, or the path of a model folder')
     .option('--arch <name>', 'a named architecture, such as resnet18')
     .option('--classes <n>', 'number of classes of --arch', integerArgument)
+    .option('--size <n>', 'height and width of the pictures of --arch in pixels', integerArgument)
     .option('--random-weights', 'give --arch random weights')
     .option('--relu-keep <fraction>', 'share of the ReLUs of --arch that a random mask keeps', fractionArgument)
     .option('--seed <text>', 'make the random weights and masks follow from a text')

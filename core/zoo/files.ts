@@ -11,7 +11,6 @@ import { createHash } from 'node:crypto'
 import {
   closeSync,
   createReadStream,
-  existsSync,
   fsyncSync,
   lstatSync,
   openSync,
@@ -79,8 +78,10 @@ export class FileStore {
     const target = this.path(sha256)
     await systemFiles.makeFolder(dirname(target))
     // A stored file that was damaged since is replaced by the good bytes, and a link by a file.
-    const kept = existsSync(target) && (linked || !isLink(target))
-    const known = kept && (await hashFile(target)).sha256 === sha256
+    const there = lstatSync(target, { throwIfNoEntry: false })
+    const kept = there !== undefined && (linked || !there.isSymbolicLink())
+    // Another process may remove it at any time; settle looks again.
+    const known = kept && (await tryHashFile(target))?.sha256 === sha256
     return { path, sha256, size, known }
   }
 

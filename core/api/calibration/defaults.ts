@@ -1,23 +1,82 @@
-/** To be written by test/bench/refit.ts. The least of several calibrations of a loaded machine, with `whole` put lower. */
+/** Written by test/bench/refit.ts: the least of 3 calibrations. */
 import type { Costs } from './costs.ts'
 
 /** AMD EPYC, 2 cores; kernels: native vaes-avx512; 2026-11-21. */
 export const DEFAULT_COSTS: Costs = {
   he: {
-    '50,50,50': { encrypt: 0.642, decrypt: 0.436, upload: 0.218, weights: 0.031, product: 0.0178, answer: 0.467 },
-    '54,54,54': { encrypt: 0.951, decrypt: 0.451, upload: 0.219, weights: 0.0415, product: 0.0262, answer: 0.427 },
-    '60,60,60': { encrypt: 0.581, decrypt: 0.655, upload: 0.208, weights: 0.0328, product: 0.0251, answer: 0.57 },
-    '54,54,54,54': { encrypt: 0.922, decrypt: 0.611, upload: 0.333, weights: 0.0592, product: 0.0385, answer: 0.693 },
+    '50,50,50': {
+      encrypt: 0.776,
+      decrypt: 0.483,
+      upload: 0.222,
+      weights: 0.00918,
+      product: 0.0503,
+      answer: 0.845,
+    },
+    '54,54,54': {
+      encrypt: 0.481,
+      decrypt: 0.394,
+      upload: 0.213,
+      weights: 0.0134,
+      product: 0.0394,
+      answer: 0.828,
+    },
+    '60,60,60': {
+      encrypt: 0.573,
+      decrypt: 0.397,
+      upload: 0.229,
+      weights: 0.024,
+      product: 0.0379,
+      answer: 0.799,
+    },
+    '54,54,54,54': {
+      encrypt: 0.646,
+      decrypt: 0.769,
+      upload: 0.355,
+      weights: 0.0669,
+      product: 0.0471,
+      answer: 0.867,
+    },
   },
-  garbling: { garble: 6.66, evaluate: 4.98, labels: 3.17, outputs: 0.215 },
-  transfers: { client: 9.78, server: 5.39 },
-  ring: { narrow: 0.0152, wide: 0.0268, add: 1.83, rescale: 12.2, pack: 43.8 },
-  link: { bytes: 1.86 },
-  disk: { write: 0.86, read: 0.262 },
+  garbling: {
+    garble: 6.94,
+    evaluate: 5.18,
+    labels: 2.98,
+    outputs: 0.205,
+  },
+  transfers: {
+    client: 10.8,
+    server: 5.87,
+  },
+  ring: {
+    narrow: 0.015,
+    wide: 0.0262,
+    add: 4.88,
+    rescale: 17.1,
+    pack: 36.5,
+  },
+  link: {
+    bytes: 1.24,
+  },
+  disk: {
+    write: 0.885,
+    read: 0.209,
+  },
   whole: {
-    inference: { offline: 40, online: 10 },
-    layer: { offline: 3, online: 0.5 },
-    start: { offline: 250, online: 30 },
-    busy: { offline: 1.7, online: 1.3 },
+    inference: {
+      offline: 26.9,
+      online: 11.4,
+    },
+    layer: {
+      offline: 6.63,
+      online: 1.14,
+    },
+    start: {
+      offline: 225,
+      online: 18.8,
+    },
+    busy: {
+      offline: 1.74,
+      online: 1.36,
+    },
   },
 }

@@ -10,7 +10,7 @@ import { loadKernels, referenceKernels } from '../../kernels/index.ts'
 import { ring } from '../../ring/ring.ts'
 import { fromWords } from '../../ring/vector.ts'
 import type { HeCosts } from './costs.ts'
-import { least, type Timing } from './timing.ts'
+import { least, leastOfEach, type Timing } from './timing.ts'
 
 /** Output side of a tile, channels of an upload of it and output channels of an answer: 7776 of 8192 coefficients. */
 const SIDE = 16
@@ -83,18 +83,19 @@ async function serverCosts(params: HeParameters, { publicKey }: HeKeys, upload: 
     const words = residues(params, BLOCKS * TILES)
     const maskKey = randomBytes(16)
     let batch = -1
-    const answer = (blocks: number, tiles: number): Promise<number> => {
+    const answer = (blocks: number, tiles: number) => {
       const step = stepOf(blocks, 1, tiles)
       const layout: Layout = layoutOf(step.geometry, step.tiling, params.polyDegree)
       const weights = weightsFor(blocks, 1)
       const size = words.length / BLOCKS / TILES
       const inputs = { batch: --batch, words: words.subarray(0, size * blocks * tiles) }
-      return least(() => server.answer(layout, weights, 0, { start: 0, end: tiles }, inputs, maskKey), timing)
+      return () => server.answer(layout, weights, 0, { start: 0, end: tiles }, inputs, maskKey)
     }
     // blocks * (weights + tiles * product) + tiles * answer: in differences the answers cancel out.
-    const short = await answer(FEW, 1)
-    const narrow = ((await answer(BLOCKS, 1)) - short) / (BLOCKS - FEW)
-    const wide = ((await answer(BLOCKS, TILES)) - (await answer(FEW, TILES))) / (BLOCKS - FEW)
+    const sums = [answer(FEW, 1), answer(BLOCKS, 1), answer(FEW, TILES), answer(BLOCKS, TILES)]
+    const [short, long, shortWide, longWide] = await leastOfEach(sums, timing)
+    const narrow = (long - short) / (BLOCKS - FEW)
+    const wide = (longWide - shortWide) / (BLOCKS - FEW)
     const both = Math.max(0, narrow)
     const product = Math.min(both, Math.max(0, (wide - narrow) / (TILES - 1)))
     return { upload: uploadMs, weights: both - product, product, answer: Math.max(0, short - FEW * both) }

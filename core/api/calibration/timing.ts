@@ -18,22 +18,27 @@ export function processorMs(): number {
 export const wallMs = (): number => performance.now()
 
 /** ms of one run. Rejects with the signal's reason. */
-export async function least(
-  run: () => unknown,
+export async function least(run: () => unknown, timing: Timing, clock?: () => number): Promise<number> {
+  return (await leastOfEach([run], timing, clock))[0]
+}
+
+/** As {@link least}, of runs that take turns, so that their differences are not those of two moments of the machine. */
+export async function leastOfEach(
+  runs: readonly (() => unknown)[],
   { spendMs, signal }: Timing,
   clock: () => number = processorMs,
-): Promise<number> {
-  let shortest = Infinity
-  let runs = 0
-  const until = performance.now() + spendMs
-  do {
-    // Lets a message in that asks to stop.
-    await setImmediate()
-    signal?.throwIfAborted()
-    const from = clock()
-    await run()
-    shortest = Math.min(shortest, clock() - from)
-    runs++
-  } while (runs < MIN_RUNS || performance.now() < until)
+): Promise<number[]> {
+  const shortest = runs.map(() => Infinity)
+  const until = performance.now() + spendMs * runs.length
+  for (let round = 0; round < MIN_RUNS || performance.now() < until; round++) {
+    for (const [i, run] of runs.entries()) {
+      // Lets a message in that asks to stop.
+      await setImmediate()
+      signal?.throwIfAborted()
+      const from = clock()
+      await run()
+      shortest[i] = Math.min(shortest[i], clock() - from)
+    }
+  }
   return shortest
 }

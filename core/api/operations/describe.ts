@@ -1,6 +1,5 @@
 /** describe: counts of a network and, when asked, what one private inference costs before anything runs. */
 import * as v from 'valibot'
-import { architecture } from '../../architectures/index.ts'
 import { countNetwork, type NetworkCounts } from '../../network/counts.ts'
 import type { Plan } from '../../network/plan.ts'
 import { LINKS, phaseTime, type NetworkLink, type PhaseCost } from '../data/link.ts'
@@ -13,7 +12,7 @@ import type { Operation } from '../operation.ts'
 import { planSummary, type PlanSummary } from '../plan-summary.ts'
 import type { NewMeasurement } from '../../zoo/measurements.ts'
 import { machineName, record } from '../recording.ts'
-import { loadNetwork, lowerNetwork, sourceSchema } from '../source.ts'
+import { architectureOf, loadNetwork, lowerNetwork, sourceSchema } from '../source.ts'
 
 export const describeInput = v.strictObject({
   source: sourceSchema,
@@ -70,7 +69,7 @@ export const describe: Operation<typeof describeInput, DescribeResult> = {
   async run(input, context) {
     const { source } = input
     if (!input.costs && 'arch' in source && source.reluKeep === 1) {
-      const graph = architecture(source.arch, { classes: source.classes })
+      const graph = architectureOf(source)
       return result(source.arch, countNetwork(graph), ops(graph))
     }
     const network = await loadNetwork(source, input.data)
