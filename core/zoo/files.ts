@@ -8,16 +8,7 @@
  * removed within transactions too, after a look at the rows, so a file that a row refers to is never removed.
  */
 import { createHash } from 'node:crypto'
-import {
-  closeSync,
-  createReadStream,
-  fsyncSync,
-  lstatSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs'
+import { closeSync, createReadStream, fsyncSync, lstatSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { AdytonError } from '../errors/errors.ts'
