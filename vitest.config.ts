@@ -10,6 +10,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // What is waited for comes late on a busy machine.
+    expect: { poll: { timeout: 30_000 } },
     // Processes, not threads: native addons and WASM modules are not all safe to load into several threads.
     pool: 'forks',
     // The tests talk to themselves over sockets: more workers than cores only makes them wait for one another.
