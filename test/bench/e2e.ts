@@ -36,12 +36,13 @@ interface Network {
 }
 
 const RESNET18_RELUS = 557_056
+const HRN_2X5X3X_RELUS = 93_184
 const random = (arch: string, reluKeep = 1): Source => ({ arch, classes: 100, reluKeep, seed: 'bench' })
 
 export const NETWORKS: Readonly<Record<string, Network>> = {
   digits: { source: { model: 'digits' }, label: 'digits' },
   'hrn-2x5x3x-m8': {
-    source: random('hrn-2x5x3x-m8'),
+    source: random('hrn-2x5x3x-m8', 26_112 / HRN_2X5X3X_RELUS),
     label: 'HRN-2x5x3x m8, CIFAR-100, 26.1K ReLUs',
     paper: { offline: deepReShape('HRN-2x5x3x m8', 26_000), online: circuitsAlone('HRN-2x5x3x m8', 26_000) },
   },

@@ -1,16 +1,20 @@
 /**
- * The server's HE work on every native kernel that runs on this machine, against node-seal's evaluator in the same run:
+ * HE work of both parties on every native kernel that runs on this machine, against node-seal's evaluator in the same run:
  *   npx node test/bench/he.ts [--primes 60,60,60] [--kernels portable|armv8|avx2|vaes256|vaes512] [--runs 20] [--json]
  * Milliseconds of processor time in one thread, medians over runs; our runs and node-seal's alternate. As JSON, unless
  * told otherwise, only the kernels that the protocol takes.
  */
 import { randomBytes, randomFillSync } from 'node:crypto'
 import { parseArgs } from 'node:util'
+import { KernelCipher } from '../../core/he/cipher-kernel.ts'
+import { SealCipher } from '../../core/he/cipher-seal.ts'
 import { generateKeys } from '../../core/he/client.ts'
-import { ternary } from '../../core/he/evaluator-kernel.ts'
+import { KernelEvaluator, ternary } from '../../core/he/evaluator-kernel.ts'
+import { SealEvaluator } from '../../core/he/evaluator-seal.ts'
 import { HE_PRIMES, POLY_DEGREE, primesOf } from '../../core/he/parameters.ts'
 import { HeContext, type Serialised } from '../../core/he/seal.ts'
-import { unpackSeeded } from '../../core/he/wire.ts'
+import { HeShape } from '../../core/he/shape.ts'
+import { packAnswer, unpackSeeded } from '../../core/he/wire.ts'
 import { availableNative, heRing, loadKernels, type HeKernels, type HeRing } from '../../core/kernels/index.ts'
 import { Prg } from '../../core/ring/prg.ts'
 import { median, row, type Row } from './row.ts'
@@ -106,14 +110,34 @@ function measures(context: HeContext, he: HeKernels): Measure[] {
   const ciphertext = load(open, context.ciphertextBuffer('data', false))
 
   const buffer = context.seededBuffer('key', true)
-  unpackSeeded(context, generateKeys(context).publicKey, 'key', buffer, 'key')
+  const keys = generateKeys(context)
+  unpackSeeded(context, keys.publicKey, 'key', buffer, 'key')
   const key = new seal.PublicKey()
   context.load(key, buffer)
   const keyWords = context.publicKeyWords(key)
   const encryptor = new seal.Encryptor(context.context, key)
   const zero = new seal.Ciphertext()
 
+  const shape = new HeShape(params, he)
+  const ciphers = [new KernelCipher(shape, he, keys.secretKey), new SealCipher(context, keys.secretKey)]
+  const evaluators = [new KernelEvaluator(shape, he, keys.publicKey), new SealEvaluator(context, keys.publicKey)]
+  const plain = randomFillSync(new Uint32Array(2 * N)).map((w, i) => (i % 2 === 0 ? w : w & 1))
+  const upload = ciphers[0].encrypt(plain)
+  const expanded = new Uint32Array(size)
+  const results = Uint32Array.from({ length: N / 2 }, (_, i) => i)
+  const answer = packAnswer(shape, residues(ring, shape.primes('answer'), 2), results)
+  const party = (id: string, label: string, work: (which: 0 | 1) => unknown): Measure => ({
+    ...{ id, label, count: 1 },
+    ours: () => void work(0),
+    theirs: () => void work(1),
+  })
+
   return [
+    party('he.encrypt', 'upload encrypted and packed', (which) => ciphers[which].encrypt(plain)),
+    party('he.upload', 'upload unpacked, expanded, in NTT form', (which) =>
+      evaluators[which].transform(upload, expanded, 'upload'),
+    ),
+    party('he.decrypt', 'answer unpacked and decrypted', (which) => ciphers[which].decrypt(answer, results, 'answer')),
     {
       id: 'he.mac',
       label: 'product, weights transformed',

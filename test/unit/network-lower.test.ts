@@ -390,6 +390,37 @@ describe('what does not fit is refused', () => {
   })
 })
 
+describe('default precision', () => {
+  /** Bits of the integers that the input's calibrated maximum takes. */
+  const inputBits = ({ plan }: LoweredModel, graph: Graph): number => {
+    const max = images(graph, 3).reduce((most, image) => image.reduce((a, b) => Math.max(a, Math.abs(b)), most), 0)
+    return Math.ceil(Math.log2(max * 2 ** plan.values[0].scale))
+  }
+  const { graph: masked, masks } = randomMasks(smallResnet, 0.3, prg(2))
+  const tensors = new Map<string, Tensor>([...randomTensors(smallResnet, prg(1)), ...masks])
+
+  it('is two bits finer where ReLUs are partly linearised', () => {
+    expect(inputBits(lowered(masked, tensors), masked)).toBe(12)
+    expect(inputBits(lowered(smallResnet, randomTensors(smallResnet, prg(1))), smallResnet)).toBe(10)
+  })
+
+  it('is not worth a prime more', () => {
+    const [three, four] = [heParameters(20), heParameters(59)]
+    expect([three.primeBits.length, four.primeBits.length]).toEqual([3, 4])
+    const { plan } = lowered(masked, tensors, { activationBits: 10, weightBits: 10 })
+    const [{ plainBits: coarse }] = plan.he
+    const until = (most: number) => ({
+      ...planner,
+      parameters: (plainBits: number) => ({ ...(plainBits <= most ? three : four), plainBits }),
+    })
+    const bits = (most: number) => inputBits(lower(masked, tensors, images(masked, 3), until(most)), masked)
+    // Every bit of activations widens the ring by one.
+    expect([bits(coarse + 2), bits(coarse + 1), bits(coarse)]).toEqual([12, 11, 10])
+    // Nothing down to the precision of full networks saves a prime, and coarser ones are not asked.
+    expect(bits(coarse - 1)).toBe(12)
+  })
+})
+
 describe('with the HE layer of this program', () => {
   it('gets parameters, tilings and a bound', () => {
     const { graph, masks } = randomMasks(smallResnet, 0.3, prg(2))

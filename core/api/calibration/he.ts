@@ -5,6 +5,7 @@ import { dataPrimes, POLY_DEGREE } from '../../he/parameters.ts'
 import { HePool, type HeKeys } from '../../he/pool.ts'
 import { HeContext } from '../../he/seal.ts'
 import { HeServer } from '../../he/server.ts'
+import { HeShape } from '../../he/shape.ts'
 import type { HeParameters, HeStep } from '../../he/types.ts'
 import { loadKernels, referenceKernels } from '../../kernels/index.ts'
 import { ring } from '../../ring/ring.ts'
@@ -75,9 +76,10 @@ async function threadCosts(client: HePool, server: HePool, params: HeParameters,
 
 /** Each operation of the server for itself, in this thread. */
 async function serverCosts(params: HeParameters, { publicKey }: HeKeys, upload: Uint8Array, timing: Timing) {
-  const context = await HeContext.create(params, 'server')
   const kernels = loadKernels()
-  const server = new HeServer(context, publicKey, kernels === referenceKernels ? undefined : kernels.he)
+  const native = kernels === referenceKernels ? undefined : kernels.he
+  const context = native === undefined ? await HeContext.create(params, 'server') : undefined
+  const server = new HeServer(context ?? new HeShape(params, native), publicKey, native)
   try {
     const uploadMs = await least(() => server.transform(upload, 0), timing)
     const words = residues(params, BLOCKS * TILES)
@@ -101,7 +103,7 @@ async function serverCosts(params: HeParameters, { publicKey }: HeKeys, upload: 
     return { upload: uploadMs, weights: both - product, product, answer: Math.max(0, short - FEW * both) }
   } finally {
     server.delete()
-    context.delete()
+    context?.delete()
   }
 }
 

@@ -11,8 +11,15 @@ import { elements } from '../shapes.ts'
 import { assignRings, type Rings } from './rings.ts'
 import { assignScales, type Scaled } from './scales.ts'
 import { calibrate, toCalibration, toRanges, type Calibration } from './calibrate.ts'
-import type { Operation } from './operations.ts'
-import { PRECISIONS, resolveOptions, type HePlanner, type LowerOptions, type ResolvedOptions } from './options.ts'
+import { isMasked, type Operation } from './operations.ts'
+import {
+  MASKED_PRECISIONS,
+  PRECISIONS,
+  resolveOptions,
+  type HePlanner,
+  type LowerOptions,
+  type ResolvedOptions,
+} from './options.ts'
 import { simplify } from './simplify.ts'
 
 function stepOf(
@@ -97,10 +104,11 @@ function assemble(
  * left open as well, all of them with truncation come last: a network with several linear layers on end, of which every
  * ReLU was culled, outgrows the ring without.
  */
-function attempts(options: LowerOptions): ResolvedOptions[] {
+function attempts(options: LowerOptions, masked: boolean): ResolvedOptions[] {
   const { activationBits, weightBits, rescale = 'auto' } = options
+  const defaults = masked ? MASKED_PRECISIONS : PRECISIONS
   const precisions =
-    activationBits === undefined && weightBits === undefined ? PRECISIONS : [[activationBits, weightBits]]
+    activationBits === undefined && weightBits === undefined ? defaults : [[activationBits, weightBits]]
   const rescales = rescale === 'auto' ? (['auto', 'truncate'] as const) : [rescale]
   return rescales.flatMap((rescale) =>
     precisions.map(([activation, weight]) =>
@@ -146,19 +154,31 @@ export function lowerCalibrated(
   planner: HePlanner,
   options: LowerOptions = {},
 ): LoweredModel {
-  const tries = attempts(options)
   const operations = simplify(graph, tensors)
+  const tries = attempts(options, isMasked(operations))
+  const worthPrimes = 1 + tries.findIndex(({ activationBits }) => activationBits === PRECISIONS[0][0])
   const ranges = toRanges(operations, calibration)
+  let best: LoweredModel | undefined
   let refusal: unknown
-  for (const resolved of tries) {
+  for (const [i, resolved] of tries.entries()) {
+    // A prime less makes up for precision, but not for less of it than a network with all its ReLUs has.
+    if (best !== undefined && (i >= worthPrimes || primes(best.plan) === FEWEST_PRIMES)) break
     try {
       const scaled = assignScales(operations, ranges, resolved)
       const rings = assignRings(operations, scaled, ranges, planner, resolved)
-      return assemble(graph.name, operations, scaled, rings, resolved)
+      const model = assemble(graph.name, operations, scaled, rings, resolved)
+      if (best === undefined || primes(model.plan) < primes(best.plan)) best = model
     } catch (error) {
       if (!(error instanceof AdytonError && error.code === 'model-overflow')) throw error
       refusal = error
     }
   }
-  throw refusal
+  if (best === undefined) throw refusal
+  return best
 }
+
+/** Of every set of parameters, the key prime included. */
+const FEWEST_PRIMES = 3
+
+/** The most primes of one set of HE parameters: what its linear layers cost goes with them. */
+const primes = ({ he }: Plan): number => Math.max(0, ...he.map(({ primeBits }) => primeBits.length))

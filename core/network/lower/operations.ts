@@ -61,6 +61,11 @@ export function linearisedCount(op: ActivationOperation): number {
   return op.kept === 'all' ? 0 : length - op.kept.length
 }
 
+/** True when some ReLU keeps part of its positions, and the network so needs the wide ring. */
+export function isMasked(operations: readonly Operation[]): boolean {
+  return operations.some((op) => op.op === 'activation' && !op.rescale && op.kept !== 'all')
+}
+
 /** How many later operations read each value. */
 export function consumerCounts(operations: readonly Operation[]): number[] {
   const counts = operations.map(() => 0)

@@ -30,8 +30,8 @@ export interface HePlanner {
 
 export interface LowerOptions {
   /**
-   * Magnitude bits of the input image and of every activation at their calibrated maximum; 4 to 20. Default 10, or
-   * less when a partly linearised network does not fit otherwise (only where weightBits is left open as well).
+   * Magnitude bits of the input image and of every activation at their calibrated maximum; 4 to 20. Default 10, of a
+   * partly linearised network 12, or less when it does not fit otherwise (only where weightBits is left open as well).
    */
   readonly activationBits?: number
   /** Magnitude bits of integer weights, |w| < 2^weightBits; 2 to 24, default as for activationBits. */
@@ -59,7 +59,10 @@ function inRange(name: string, value: number, min: number, max: number): number 
   return value
 }
 
-/** Default precisions, [activationBits, weightBits], most precise first. */
+/**
+ * Default precisions, [activationBits, weightBits], most precise first. A bit of activations is a bit of every circuit,
+ * a bit of weights can cost a third prime, half of all HE work again.
+ */
 export const PRECISIONS: readonly (readonly [number, number])[] = [
   [10, 10],
   [10, 9],
@@ -68,6 +71,12 @@ export const PRECISIONS: readonly (readonly [number, number])[] = [
   [8, 8],
   [8, 7],
 ]
+
+/**
+ * The same where ReLUs are partly linearised: values go farther there, and each position that nothing cuts off at zero
+ * hands its rounding on. Circuits are few, and HE's ring is the wide one anyway.
+ */
+export const MASKED_PRECISIONS: readonly (readonly [number, number])[] = [[12, 10], [11, 10], ...PRECISIONS]
 
 /** Options with defaults; throws RangeError for values out of range. */
 export function resolveOptions(options: LowerOptions): ResolvedOptions {

@@ -5,7 +5,7 @@
  */
 import { AdytonError } from '../../errors/errors.ts'
 import type { Ranges } from './calibrate.ts'
-import { consumerCounts, linearisedCount, type LinearOperation, type Operation } from './operations.ts'
+import { consumerCounts, isMasked, linearisedCount, type LinearOperation, type Operation } from './operations.ts'
 import type { ResolvedOptions } from './options.ts'
 
 export interface IntegerWeights {
@@ -125,8 +125,7 @@ function roundTruncations(operations: readonly Operation[], scaled: readonly Sca
 
 /** Scales, shifts and integer weights of every operation. Throws 'model-invalid' or 'model-overflow' naming the layer. */
 export function assignScales(operations: readonly Operation[], ranges: Ranges, options: ResolvedOptions): Scaled[] {
-  const masked = operations.some((op) => op.op === 'activation' && !op.rescale && op.kept !== 'all')
-  const exact = options.rescale === 'exact' || (options.rescale === 'auto' && !masked)
+  const exact = options.rescale === 'exact' || (options.rescale === 'auto' && !isMasked(operations))
   const scaled: Scaled[] = []
   operations.forEach((op, i) => {
     const inputs = op.inputs.map((j) => scaled[j])
