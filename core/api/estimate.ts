@@ -165,6 +165,40 @@ export function layerCounts(plan: Plan): { offline: number; online: number } {
   }
 }
 
+/** How long operations take, ms, if nothing slows them down. */
+interface Operations {
+  /** Layers under HE offline, arithmetic on shares online. */
+  readonly linear: number
+  readonly circuits: number
+}
+
+function operationTimes(plan: Plan, works: readonly StepWork[], costs: Costs, threads: Threads) {
+  const sum = (of: (work: StepWork) => number): number => works.reduce((total, work) => total + of(work), 0)
+  const he = { client: sum(({ he }) => he.client), server: sum(({ he }) => he.server) }
+  const { he: bytes } = exactBytes(plan).byKind.offline
+  const link = ((bytes.clientToServer + bytes.serverToClient) / 1e6) * costs.link.bytes
+  const linear = Math.max(
+    he.client / threads.client,
+    he.server / threads.server,
+    (he.client + he.server + link) / availableParallelism(),
+  )
+  return {
+    offline: { linear, circuits: sum(({ offline }) => offline.wall) },
+    online: { linear: sum(({ share }) => share), circuits: sum(({ online }) => online.wall) },
+  }
+}
+
+/** As {@link estimate} has them, for the calibration of what whole inferences take beyond. */
+export function plannedTimes(
+  plan: Plan,
+  costs: Omit<Costs, 'whole'>,
+  threads: Threads,
+): { readonly offline: Operations; readonly online: Operations } {
+  const all = { ...costs, whole: DEFAULT_COSTS.whole }
+  const works = plan.steps.map((step) => stepWork(plan, step, all))
+  return operationTimes(plan, works, all, threads)
+}
+
 export function estimate(
   plan: Plan,
   costs: Costs = DEFAULT_COSTS,
@@ -172,36 +206,32 @@ export function estimate(
 ): Estimate {
   const works = plan.steps.map((step) => stepWork(plan, step, costs))
   const sum = (of: (work: StepWork) => number): number => works.reduce((total, work) => total + of(work), 0)
-  const cores = availableParallelism()
-  const bytes = exactBytes(plan)
-  const he = { client: sum(({ he }) => he.client), server: sum(({ he }) => he.server) }
-  const { he: heBytes } = bytes.byKind.offline
-  const heLink = ((heBytes.clientToServer + heBytes.serverToClient) / 1e6) * costs.link.bytes
-  const heWall = Math.max(
-    he.client / threads.client,
-    he.server / threads.server,
-    (he.client + he.server + heLink) / cores,
-  )
+  const operations = operationTimes(plan, works, costs, threads)
   const layers = layerCounts(plan)
-  /** With what whole inferences take beyond their operations. */
-  const inference = (phase: 'offline' | 'online', operations: number): number => {
-    const { start, inference: fixed, layer, busy } = costs.whole
-    return start[phase] + fixed[phase] + layers[phase] * layer[phase] + busy[phase] * operations
+  const wallMs = (phase: 'offline' | 'online'): number => {
+    const { start, inference, layer, busy } = costs.whole
+    const { linear, circuits } = operations[phase]
+    return (
+      start[phase] +
+      inference[phase] +
+      layers[phase] * layer[phase] +
+      busy[phase].linear * linear +
+      busy[phase].circuits * circuits
+    )
   }
   const clientDisk = sum(({ disk }) => disk.client)
   const [image] = plan.values
-  const share = sum((work) => work.share)
   return {
     offline: {
-      wallMs: inference('offline', heWall + sum(({ offline }) => offline.wall)),
-      he: he.client + he.server,
+      wallMs: wallMs('offline'),
+      he: sum(({ he }) => he.client + he.server),
       gc: sum(({ garble }) => garble),
       ot: sum(({ transfers }) => transfers),
     },
     online: {
-      wallMs: inference('online', share + sum(({ online }) => online.wall)),
+      wallMs: wallMs('online'),
       gc: sum(({ evaluate }) => evaluate),
-      share,
+      share: operations.online.linear,
     },
     memory: peakMemory(
       plan,

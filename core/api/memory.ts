@@ -12,12 +12,12 @@ import { wordBytes } from '../protocol/store/words.ts'
 
 const MIB = 2 ** 20
 /** Node, compiled code, kernels; and each HE worker. */
-const BASE = 150 * MIB
+const BASE = 165 * MIB
 const WORKER = 28 * MIB
 /** Chunks that are on their way, or that the collector has yet to free, at most. */
-const CHUNKS = { client: 60 * MIB, server: 85 * MIB }
+const CHUNKS = { client: 80 * MIB, server: 95 * MIB }
 /** A weight: as it came from the asking process, as HE workers share it, and what the collector has yet to free. */
-const WEIGHT_BYTES = 10
+const WEIGHT_BYTES = 14
 /** As HePool's batches. */
 const TRANSFORMED = 64 * MIB
 

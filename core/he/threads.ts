@@ -24,8 +24,14 @@ interface Task {
 
 interface Slot {
   readonly worker: Worker
-  task: Task | undefined
+  /** In the order in which the worker does them; the first one runs. */
+  readonly tasks: Task[]
 }
+
+/** Jobs that a thread has before it: it need not wait for this one, which has a network to serve, between two short ones. */
+const AHEAD = 2
+/** Kinds that are over in less than the answer and the next job take to be delivered; a long one waits for a free thread. */
+const SHORT: readonly Job['kind'][] = ['encrypt', 'decrypt', 'transform']
 
 const cancelled = (): AdytonError => new AdytonError('cancelled', 'the HE work was cancelled')
 
@@ -95,7 +101,7 @@ export class Threads {
   #add(entry: URL, workerData: WorkerData): Promise<void> {
     return new Promise((resolve, reject) => {
       const worker = new Worker(entry, { name: 'adyton-he', workerData })
-      const slot: Slot = { worker, task: undefined }
+      const slot: Slot = { worker, tasks: [] }
       this.#slots.push(slot)
       worker.once('online', resolve)
       const crash = (cause: unknown): void => {
@@ -110,9 +116,9 @@ export class Threads {
       worker.on('messageerror', crash)
       worker.on('exit', (code) => crash(new Error(`exit code ${code}`)))
       worker.on('message', (reply: Reply) => {
-        const { task } = slot
-        if (reply.id < 0 || task === undefined) return
-        slot.task = undefined
+        if (reply.id < 0) return
+        const task = slot.tasks.shift()
+        if (task === undefined) return
         if ('result' in reply) task.resolve(reply.result)
         else task.reject(revive(reply.error))
         this.#dispatch()
@@ -141,12 +147,15 @@ export class Threads {
   }
 
   #dispatch(): void {
-    for (const slot of this.#slots) {
-      if (slot.task !== undefined) continue
-      const task = this.#queue.shift()
-      if (task === undefined) return
-      slot.task = task
-      slot.worker.postMessage({ id: 0, job: task.job } satisfies Request)
+    for (let depth = 0; depth < AHEAD; depth++) {
+      for (const { worker, tasks } of this.#slots) {
+        if (tasks.length > depth) continue
+        const next = this.#queue.at(0)
+        if (next === undefined || (depth > 0 && !SHORT.includes(next.job.kind))) break
+        this.#queue.shift()
+        tasks.push(next)
+        worker.postMessage({ id: 0, job: next.job } satisfies Request)
+      }
     }
     if (this.#bench !== undefined && !this.#localBusy) this.#localIdle = this.#runLocally(this.#bench)
   }
@@ -177,8 +186,7 @@ export class Threads {
     this.#ended = reason
     for (const task of this.#queue.splice(0)) task.reject(reason)
     for (const slot of this.#slots) {
-      slot.task?.reject(reason)
-      slot.task = undefined
+      for (const task of slot.tasks.splice(0)) task.reject(reason)
     }
   }
 }

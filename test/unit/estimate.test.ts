@@ -35,6 +35,12 @@ const models: readonly (readonly [string, LoweredModel])[] = [
   ['half of the ReLUs, label', tinyModel(graph, 0.5, { reveal: 'label' })],
 ]
 
+/** The same factor for both kinds of operations of a phase. */
+const busy = (offline: number, online: number): Costs['whole']['busy'] => ({
+  offline: { linear: offline, circuits: offline },
+  online: { linear: online, circuits: online },
+})
+
 describe.each(models)('%s', (_, model) => {
   const { plan } = model
   const folder = mkdtempSync(join(tmpdir(), 'adyton-estimate-'))
@@ -62,7 +68,7 @@ describe.each(models)('%s', (_, model) => {
         ]),
       )
     const costs = zero(DEFAULT_COSTS) as Costs
-    costs.whole.busy = { offline: 1, online: 1 }
+    costs.whole.busy = busy(1, 1)
     change(costs)
     return costs
   }
@@ -107,14 +113,35 @@ describe.each(models)('%s', (_, model) => {
   test('operations take longer beside each other by a factor', () => {
     const slow = only((costs) => {
       costs.garbling = { garble: 1, evaluate: 1, labels: 1, outputs: 1 }
-      costs.whole.busy = { offline: 3, online: 2 }
+      costs.whole.busy = busy(3, 2)
     })
     const { offline, online } = estimate(plan, slow, threads)
-    slow.whole.busy = { offline: 1, online: 1 }
+    slow.whole.busy = busy(1, 1)
     const alone = estimate(plan, slow, threads)
     expect(offline.wallMs).toBeCloseTo(3 * alone.offline.wallMs)
     expect(online.wallMs).toBeCloseTo(2 * alone.online.wallMs)
   })
+})
+
+test('layers under HE, shares and circuits take longer by factors of their own', () => {
+  const [[, { plan }]] = models
+  const wall = (change: (costs: Costs) => void): number[] => {
+    const costs = structuredClone(DEFAULT_COSTS) as Costs
+    costs.whole.busy = busy(1, 1)
+    change(costs)
+    const { offline, online } = estimate(plan, costs)
+    return [offline.wallMs, online.wallMs]
+  }
+  const slower = (phase: 'offline' | 'online', kind: 'linear' | 'circuits', by: number): number[] =>
+    wall(({ whole }) => (whole.busy[phase][kind] = by))
+  const alone = wall(() => undefined)
+  for (const [i, phase] of (['offline', 'online'] as const).entries()) {
+    const [linear, circuits] = (['linear', 'circuits'] as const).map((kind) => slower(phase, kind, 2)[i] - alone[i])
+    expect(linear).toBeGreaterThan(0)
+    expect(circuits).toBeGreaterThan(0)
+    expect(wall(({ whole }) => (whole.busy = busy(2, 2)))[i] - alone[i]).toBeCloseTo(linear + circuits)
+    expect(slower(phase, 'linear', 3)[i] - alone[i]).toBeCloseTo(2 * linear)
+  }
 })
 
 test('more threads of a party never take longer', () => {

@@ -7,6 +7,8 @@ import { HE_PRIMES } from '../../he/parameters.ts'
 
 const ms = v.pipe(v.number(), v.finite(), v.minValue(0))
 
+const factor = ms
+
 const phases = v.strictObject({ offline: ms, online: ms })
 
 const HeCostsSchema = v.strictObject({
@@ -67,8 +69,14 @@ export const CostsSchema = v.strictObject({
     layer: phases,
     /** The first inference of fresh processes. */
     start: phases,
-    /** How much longer operations take than alone: both parties share caches, memory and cores. A factor. */
-    busy: phases,
+    /**
+     * How much longer operations take in it than alone, factors: both parties share caches, memory and cores, and touch
+     * their memory for the first time. Layers under HE and circuits offline; arithmetic on shares and circuits online.
+     */
+    busy: v.strictObject({
+      offline: v.strictObject({ linear: factor, circuits: factor }),
+      online: v.strictObject({ linear: factor, circuits: factor }),
+    }),
   }),
 })
 export type Costs = v.InferOutput<typeof CostsSchema>

@@ -9,7 +9,7 @@ import { machineName } from '../recording.ts'
 import { CostsSchema } from './costs.ts'
 
 /** Raised with the meaning of a cost. */
-const VERSION = 1
+const VERSION = 2
 
 const CalibrationSchema = v.strictObject({
   version: v.literal(VERSION),

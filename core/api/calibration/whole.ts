@@ -8,15 +8,21 @@ import { lower } from '../../network/lower/lower.ts'
 import type { LoweredModel, Plan } from '../../network/plan.ts'
 import { randomTensors } from '../../network/tensors.ts'
 import { derive, prgFor } from '../../ring/prg.ts'
-import { estimate, layerCounts, type Threads } from '../estimate.ts'
+import { layerCounts, plannedTimes, type Threads } from '../estimate.ts'
 import { HE_PLANNER } from '../he-planner.ts'
 import { LocalRun } from '../local-run.ts'
 import { phaseReport } from '../report.ts'
 import { loadNetwork, lowerNetwork, noiseImages } from '../source.ts'
 import type { Costs } from './costs.ts'
 
-/** Masks and circuits, wide rings, layers under HE: what warms up does so here. */
-const BUSY = { arch: 'resnet8-w20', classes: 10, reluKeep: 0.25, seed: 'calibration' }
+/** Masks and circuits, wide rings, layers under HE: a little of everything, mostly circuits, mostly linear layers. */
+const BUSY = [
+  { arch: 'resnet8-w20', classes: 10, reluKeep: 0.25, seed: 'calibration' },
+  { arch: 'resnet20', classes: 10, reluKeep: 0.5, seed: 'calibration' },
+  { arch: 'resnet18', classes: 10, reluKeep: 0.02, seed: 'calibration' },
+]
+/** Fresh processes that run each. */
+const STARTS = 2
 /** Layers of the idle networks. */
 const SHORT = 1
 const LONG = 12
@@ -52,8 +58,8 @@ export function idleNetwork(layers: number): LoweredModel {
   return lower(graph, randomTensors(graph, prgFor(SEED, 'weights')), images, HE_PLANNER)
 }
 
-/** ms of the first inference of fresh processes, and the least of later ones. */
-async function timesOf(model: LoweredModel, threads: Threads, signal: AbortSignal | undefined) {
+/** ms of the first of some inferences of fresh processes, and the least of the later ones. */
+async function timesOf(model: LoweredModel, threads: Threads, signal: AbortSignal | undefined, runs = RUNS) {
   const preprocessing = { kind: 'image' as const, mean: [0], std: [1] }
   const run = await LocalRun.start({
     ...{ model, card: { ...CARD, preprocessing }, threads, kernels: null, revealSeeds: false },
@@ -63,7 +69,7 @@ async function timesOf(model: LoweredModel, threads: Threads, signal: AbortSigna
   try {
     const image = quantiseInput(model.plan, new Float32Array(model.plan.values[0].length))
     const times: Times[] = []
-    for (let i = 0; i < RUNS; i++) {
+    for (let i = 0; i < runs; i++) {
       signal?.throwIfAborted()
       const inferred = [await run.infer(image)]
       times.push(eachPhase((phase) => phaseReport(inferred, phase).wallMs))
@@ -81,31 +87,56 @@ export async function wholeCosts(
   threads: Threads,
   signal: AbortSignal | undefined,
 ): Promise<Costs['whole']> {
-  const none = { offline: 0, online: 0 }
-  let whole: Costs['whole'] = { inference: none, layer: none, start: none, busy: { offline: 1, online: 1 } }
-  const expected = (plan: Plan): Times => {
-    const { offline, online } = estimate(plan, { ...costs, whole }, threads)
-    return { offline: offline.wallMs, online: online.wallMs }
-  }
+  const planned = (plan: Plan) => plannedTimes(plan, costs, threads)
   const [short, long] = [idleNetwork(SHORT), idleNetwork(LONG)]
   const quiet = await timesOf(short, threads, signal)
   const many = await timesOf(long, threads, signal)
   const [few, more] = [layerCounts(short.plan), layerCounts(long.plan)]
+  const left = eachPhase((phase) => quiet.later[phase] - total(planned(short.plan)[phase]))
   const layer = eachPhase((phase) => {
-    const left = (measured: Times, plan: Plan): number => measured[phase] - expected(plan)[phase]
-    return Math.max(0, left(many.later, long.plan) - left(quiet.later, short.plan)) / (more[phase] - few[phase])
+    const both = many.later[phase] - total(planned(long.plan)[phase]) - left[phase]
+    return Math.max(0, both) / (more[phase] - few[phase])
   })
-  const inference = eachPhase((phase) =>
-    Math.max(0, quiet.later[phase] - expected(short.plan)[phase] - few[phase] * layer[phase]),
-  )
-  const busy = lowerNetwork(await loadNetwork(BUSY))
-  const { first, later } = await timesOf(busy, threads, signal)
-  const work = expected(busy.plan)
-  whole = { ...whole, inference, layer }
-  const fixed = eachPhase((phase) => expected(busy.plan)[phase] - work[phase])
-  return {
-    ...{ inference, layer },
-    start: eachPhase((phase) => Math.max(0, first[phase] - later[phase])),
-    busy: eachPhase((phase) => Math.max(LEAST_BUSY, (later[phase] - fixed[phase]) / work[phase])),
+  const inference = eachPhase((phase) => Math.max(0, left[phase] - few[phase] * layer[phase]))
+  const points: { readonly beyond: Times; readonly work: ReturnType<typeof planned> }[] = []
+  for (const source of BUSY) {
+    const model = lowerNetwork(await loadNetwork(source))
+    const starts: Times[] = []
+    for (let i = 0; i < STARTS; i++) starts.push((await timesOf(model, threads, signal, 1)).first)
+    const layers = layerCounts(model.plan)
+    const beyond = eachPhase((phase) => {
+      const first = Math.min(...starts.map((times) => times[phase]))
+      return first - inference[phase] - layers[phase] * layer[phase]
+    })
+    points.push({ beyond, work: planned(model.plan) })
   }
+  const fits = { offline: fit('offline'), online: fit('online') }
+  return {
+    ...{ inference, layer, start: eachPhase((phase) => fits[phase].start) },
+    busy: { offline: fits.offline.busy, online: fits.online.busy },
+  }
+
+  /** beyond = start + linear * work.linear + circuits * work.circuits of all three. */
+  function fit(phase: keyof Times) {
+    const rows = points.map(({ work }) => [1, work[phase].linear, work[phase].circuits])
+    const [start, linear, circuits] = solve(
+      rows,
+      points.map(({ beyond }) => beyond[phase]),
+    )
+    const busy = { linear: Math.max(LEAST_BUSY, linear), circuits: Math.max(LEAST_BUSY, circuits) }
+    return { start: Math.max(0, start), busy }
+  }
+}
+
+const total = ({ linear, circuits }: { readonly linear: number; readonly circuits: number }): number =>
+  linear + circuits
+
+/** Three linear equations by Cramer's rule. */
+function solve(rows: readonly (readonly number[])[], right: readonly number[]): number[] {
+  const determinant = ([a, b, c]: readonly (readonly number[])[]): number =>
+    a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0]) + a[2] * (b[0] * c[1] - b[1] * c[0])
+  const all = determinant(rows)
+  return rows.map(
+    (_, column) => determinant(rows.map((row, i) => row.map((x, j) => (j === column ? right[i] : x)))) / all,
+  )
 }
