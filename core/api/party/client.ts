@@ -13,7 +13,8 @@ import { tellAccount } from './account.ts'
 import type { ClientCommand, Connected, Identified, Inferred, PreparedHere, Stopped } from './messages.ts'
 import { Collector } from './seen.ts'
 import { kernelOptions } from './settings.ts'
-import { peakMemory, serveCommands, tell } from './serve-commands.ts'
+import { peakMemory } from './peak-memory.ts'
+import { serveCommands, tell } from './serve-commands.ts'
 
 let identity: Identity | undefined
 let session: ClientSession | undefined

@@ -17,11 +17,6 @@ export function tell(event: FromParty): void {
   parentLink().send(event)
 }
 
-/** Largest resident set of this process so far, bytes. */
-export function peakMemory(): number {
-  return process.resourceUsage().maxRSS * 1024
-}
-
 /** Runs commands one after another until the parent goes. */
 export function serveCommands<C>(run: (command: C) => Promise<unknown>): void {
   let queue = Promise.resolve()

@@ -14,7 +14,8 @@ import { tellAccount } from './account.ts'
 import type { Identified, Listening, ServerCommand, Stopped } from './messages.ts'
 import { Collector } from './seen.ts'
 import { kernelOptions } from './settings.ts'
-import { peakMemory, serveCommands, tell, toPartyError } from './serve-commands.ts'
+import { peakMemory } from './peak-memory.ts'
+import { serveCommands, tell, toPartyError } from './serve-commands.ts'
 
 let identity: Identity | undefined
 let listener: Listener | undefined
