@@ -55,6 +55,12 @@ export interface LocalInference {
 }
 
 /** The two processes of a local run; always close it. */
+/** Each party's account of a package. */
+export interface PreparedPair {
+  readonly prepared: PreparedHere
+  readonly offline: ServedHere
+}
+
 export class LocalRun {
   readonly #server: Party<ServerCommand>
   readonly #client: Party<ClientCommand>
@@ -141,10 +147,20 @@ export class LocalRun {
 
   /** One package and one inference on a quantised image. */
   async infer(image: Float64Array): Promise<LocalInference> {
+    return await this.inferWith(await this.prepare(), image)
+  }
+
+  /** A package of both parties. */
+  async prepare(): Promise<PreparedPair> {
     const prepared = await this.#client.ask<PreparedHere>({ do: 'prepare' })
     const offline = await this.#servedRequest('offline', prepared.package)
     this.#onAccount('client', prepared.ledger.entries)
     this.#onAccount('server', offline.ledger.entries)
+    return { prepared, offline }
+  }
+
+  /** One inference on a quantised image, with a package that no other has used. */
+  async inferWith({ prepared, offline }: PreparedPair, image: Float64Array): Promise<LocalInference> {
     const answer = await this.#client.ask<Inferred>({ do: 'infer', package: prepared.package, image })
     const online = await this.#servedRequest('online', prepared.package)
     this.#onAccount('client', answer.ledger.entries)

@@ -5,10 +5,13 @@
  * Each run starts two processes. Keys and base OT are made before the clock starts. Offline is the first package: the
  * processes warm up in it; weights to NTT form, encryptions of zero, OT, garbling, TLS, and both packages on the disk.
  * Online is the first image with it, from the durable record that the package is used up to the answer; tables come
- * from the file cache, as they were just written. Rows that end in `.later` are the next package and image.
+ * from the file cache, as they were just written. Rows that end in `.later` are the next package and image, those in
+ * `.cold` the one after it, whose package the system has to read from the disk.
  */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { availableParallelism } from 'node:os'
 import { estimate, type Estimate } from '../../core/api/estimate.ts'
 import { loadCalibration } from '../../core/api/calibration/file.ts'
 import { dataFolder } from '../../core/api/data-folder.ts'
@@ -18,7 +21,8 @@ import { byteReport, phaseReport } from '../../core/api/report.ts'
 import { loadNetwork, lowerNetwork, noiseImages, publicCard, type Source } from '../../core/api/source.ts'
 import { quantiseInput } from '../../core/network/fixed.ts'
 import { published } from '../../core/zoo/published.ts'
-import { row, rowTable, type Against, type Row } from './row.ts'
+import { evict } from './cold.ts'
+import { median, row, rowTable, type Against, type Row } from './row.ts'
 
 const PHASES = ['offline', 'online'] as const
 type Phase = (typeof PHASES)[number]
@@ -92,6 +96,8 @@ export interface Measured {
   /** Seconds, of the first inference and the next. */
   readonly first: Readonly<Record<Phase, number>>
   readonly later: Readonly<Record<Phase, number>>
+  /** Seconds online with a package that is not in the file cache; null where it cannot be taken out. */
+  readonly cold: number | null
   /** Seconds of processor time of both parties, first inference: what others do on the machine hardly changes it. */
   readonly cpu: Readonly<Record<Phase, number>>
   /** Peak resident set of each process after the first inference and after all, bytes. */
@@ -125,7 +131,11 @@ export function networkRows(
         null,
       ),
     )
-    const measured = rows[rows.length - 2].value
+    const cold = runs.flatMap((one) => one.cold ?? [])
+    if (phase === 'online' && cold.length > 0) {
+      rows.push(row(`e2e.${name}.online.cold`, `${of}, package from the disk`, 's', cold, null))
+    }
+    const measured = median(times)
     const cpu = runs.map((one) => one.cpu[phase])
     rows.push(row(`cpu.${name}.${phase}`, `${of}, processor time of both`, 's', cpu, null))
     rows.push({
@@ -168,22 +178,35 @@ async function once(
   options: Pick<Parameters<typeof LocalRun.start>[0], 'model' | 'card' | 'threads'>,
   image: Float64Array,
 ): Promise<Measured> {
-  const run = await LocalRun.start({ ...options, kernels: null, revealSeeds: false, onProgress: () => undefined })
-  const inferences: LocalInference[] = []
+  const data = mkdtempSync(join(tmpdir(), 'adyton-bench-'))
   try {
-    inferences.push(await run.infer(image))
-    inferences.push(await run.infer(image))
-  } catch (error) {
-    await run.close()
-    throw error
+    const run = await LocalRun.start({
+      ...options,
+      ...{ data, kernels: null, revealSeeds: false, onProgress: () => undefined },
+    })
+    const inferences: LocalInference[] = []
+    let evicted: boolean
+    try {
+      inferences.push(await run.infer(image))
+      inferences.push(await run.infer(image))
+      const prepared = await run.prepare()
+      evicted = evict(data)
+      inferences.push(await run.inferWith(prepared, image))
+    } catch (error) {
+      await run.close()
+      throw error
+    }
+    const memory = await run.close()
+    const [first, later, last] = inferences.map((one) => eachPhase((phase) => phaseReport([one], phase).wallMs / 1000))
+    const cpu = eachPhase((phase) => {
+      const { client, server } = phaseReport(inferences.slice(0, 1), phase).cpuMs
+      return (client + server) / 1000
+    })
+    const cold = evicted ? last.online : null
+    return { first, later, cold, cpu, memory, bytes: byteReport(inferences.slice(0, 1)) }
+  } finally {
+    rmSync(data, { recursive: true, force: true })
   }
-  const memory = await run.close()
-  const [first, later] = inferences.map((one) => eachPhase((phase) => phaseReport([one], phase).wallMs / 1000))
-  const cpu = eachPhase((phase) => {
-    const { client, server } = phaseReport(inferences.slice(0, 1), phase).cpuMs
-    return (client + server) / 1000
-  })
-  return { first, later, cpu, memory, bytes: byteReport(inferences.slice(0, 1)) }
 }
 
 if (import.meta.main) {
