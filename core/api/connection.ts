@@ -10,18 +10,21 @@ import { toPartyError } from './party/serve-commands.ts'
 const MAX_CALLS = 64
 
 /** What a conversation needs of the host. */
-type Answering = Pick<Host, 'queue' | 'call'>
+type Answering = Pick<Host, 'queue' | 'call' | 'onReplaced'>
 
 export class Connection {
   readonly #host: Answering
   readonly #send: (reply: Reply) => void
   readonly #calls = new Map<number, Call>()
-  readonly #unlisten: () => void
+  readonly #unlisten: readonly (() => void)[]
 
   constructor(host: Answering, send: (reply: Reply) => void) {
     this.#host = host
     this.#send = send
-    this.#unlisten = host.queue.listen((event) => send(jobReply(event)))
+    this.#unlisten = [
+      host.queue.listen((event) => send(jobReply(event))),
+      host.onReplaced(() => send({ type: 'zoo.replaced' })),
+    ]
   }
 
   /** Takes a parsed message; throws 'usage' for one that is none of the contract's. */
@@ -36,7 +39,7 @@ export class Connection {
 
   /** The window is gone: what it waited for is stopped, jobs go on. */
   close(): void {
-    this.#unlisten()
+    for (const unlisten of this.#unlisten) unlisten()
     for (const call of this.#calls.values()) call.stop()
     this.#calls.clear()
   }

@@ -31,6 +31,7 @@ export class Host {
   readonly #calls = new Set<Promise<unknown>>()
   /** While a backup takes the place of the catalog. */
   #restoring: Promise<unknown> | undefined
+  readonly #replaced = new Set<() => void>()
   #closed = false
 
   private constructor(data: string, zoo: Zoo, release: () => Promise<void>) {
@@ -69,6 +70,12 @@ export class Host {
     }
     if (operation === RESTORE) return this.#restore(input, events)
     return this.#run(operation, input, events, this.#restoring)
+  }
+
+  /** Calls back whenever a backup has taken the place of the catalog. */
+  onReplaced(heard: () => void): () => void {
+    this.#replaced.add(heard)
+    return () => this.#replaced.delete(heard)
   }
 
   /** Starts an operation in a worker, after something else if need be. */
@@ -119,11 +126,25 @@ export class Host {
     this.#restoring ??= done
     done.then(over, over)
     return {
-      done,
+      done: done.then((result) => {
+        this.#tellReplaced()
+        return result
+      }),
       stop: () => {
         stopped = true
         call?.stop()
       },
+    }
+  }
+
+  /** Whoever cannot be told hears no more. */
+  #tellReplaced(): void {
+    for (const heard of this.#replaced) {
+      try {
+        heard()
+      } catch {
+        this.#replaced.delete(heard)
+      }
     }
   }
 

@@ -19,9 +19,10 @@ function open() {
     log: () => undefined,
   })
   const call: Host['call'] = () => ({ done: Promise.resolve(1n), stop: () => undefined })
+  const onReplaced: Host['onReplaced'] = () => () => undefined
   const window = (send?: (reply: Reply) => void) => {
     const replies: Reply[] = []
-    const connection = new Connection({ queue, call }, send ?? ((reply) => void replies.push(reply)))
+    const connection = new Connection({ queue, call, onReplaced }, send ?? ((reply) => void replies.push(reply)))
     let id = 0
     /** The answer to a request. */
     const ask = async (request: Record<string, unknown>): Promise<Reply | undefined> => {

@@ -17,7 +17,7 @@ import {
   type Circuit,
   type KernelChoice,
 } from '../../core/kernels/index.ts'
-import { INSTRUCTION_SETS, setsOf, type NativeAddon } from '../../core/kernels/native.ts'
+import { INSTRUCTION_SETS, setsOf, type NativeAddon } from '../../core/kernels/addon.ts'
 import { buildNative } from '../../core/setup/build-native.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))

@@ -70,5 +70,7 @@ export const ReplySchema = v.variant('type', [
   v.strictObject({ type: v.literal('job.progress'), job: jobId, progress: ProgressSchema }),
   v.strictObject({ type: v.literal('job.notice'), job: jobId, line: v.string() }),
   v.strictObject({ type: v.literal('job.removed'), job: jobId }),
+  /** Unasked: a backup has taken the place of the catalog. */
+  v.strictObject({ type: v.literal('zoo.replaced') }),
 ])
 export type Reply = v.InferOutput<typeof ReplySchema>

@@ -4,7 +4,7 @@ import { arch, availableParallelism, cpus, freemem, platform, release, totalmem 
 import * as v from 'valibot'
 import { AdytonError } from '../../errors/errors.ts'
 import { availableNative, loadKernels, nativeProblem } from '../../kernels/index.ts'
-import { setsOf } from '../../kernels/native.ts'
+import { setsOf } from '../../kernels/addon.ts'
 import { dataFolder } from '../data-folder.ts'
 import { licences, type Licence } from '../licences.ts'
 import type { Operation } from '../operation.ts'
