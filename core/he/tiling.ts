@@ -7,8 +7,8 @@
  * - a product: multiply and add;
  * - an answer: encryption of zero, transform from NTT form, client's decryption, bytes.
  * Results' own bytes are the same for every tiling and left out. Times are those of our kernels with AVX-512 on one core
- * with two primes of 60 bits (test/bench/he.ts); more primes scale all of them alike, so the choice does not depend on the
- * parameters. Both parties must choose alike, so it does not depend on the machine either.
+ * with two primes of 60 bits (test/bench/he.ts), whatever the machine (docs/decisions/0011-fixed-tilings.md); more primes
+ * scale all of them alike, so the choice does not depend on the parameters.
  */
 import type { ConvGeometry } from '../ring/geometry.ts'
 import { frame, geometryKey, groupBlocks, layoutOf, resultCount, tileCount } from './layout.ts'

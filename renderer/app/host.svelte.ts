@@ -22,7 +22,7 @@ interface Waiting extends CallOptions {
   readonly reject: (error: Error) => void
 }
 
-type Unasked = Extract<Reply, { type: 'job' | 'job.progress' | 'job.notice' | 'job.removed' }>
+type Unasked = Extract<Reply, { type: 'job' | 'job.progress' | 'job.notice' | 'job.removed' | 'zoo.replaced' }>
 type WithoutId<R> = R extends { id: number } ? Omit<R, 'id'> : never
 
 const RETRY_MS = [250, 500, 1000, 2000, 4000]

@@ -1,6 +1,7 @@
 /** The networks to choose from, and what each is thought to cost. */
 import type { DescribeResult } from '../../core/api/operations/describe.ts'
-import { host } from '../app/app.svelte.ts'
+import { host, jobs } from '../app/app.svelte.ts'
+import { catalog } from '../app/catalog.svelte.ts'
 
 export interface Network {
   /** What operations take: id of a bundled model, or zoo:ID. */
@@ -28,6 +29,17 @@ class Networks {
   /** Whatever was asked for by its id. */
   #others = $state.raw<readonly Network[]>([])
   readonly #costs = new Map<string, Promise<Costs>>()
+  #query = ''
+
+  constructor() {
+    catalog.onReplaced(() => {
+      this.#others = []
+      this.#costs.clear()
+      if (this.loaded) void this.load(this.#query)
+    })
+    // Estimates are others from then on.
+    jobs.onEnded(({ operation }) => operation === 'calibrate' && this.#costs.clear())
+  }
 
   find(id: string): Network | undefined {
     return [...this.bundled, ...this.zoo, ...this.#others].find((network) => network.id === id)
@@ -35,6 +47,7 @@ class Networks {
 
   async load(query = ''): Promise<void> {
     this.error = undefined
+    this.#query = query
     try {
       const [bundled, zoo] = await Promise.all([
         this.bundled.length > 0 ? this.bundled : host.call('models', {}),

@@ -172,6 +172,10 @@ export const text = strings({
     protectedLabel: 'You learned the label alone; the server learned only that an inference took place.',
     both: 'Both parties ran on this machine, as two processes.',
     noPicture: 'The picture is not kept.',
+    datasetPicture: 'The picture, from its data set',
+    datasetGone: (folder: string) => `No picture: the data set is no longer in ${folder}.`,
+    datasetOther: (folder: string) => `No picture: another data set is in ${folder} now.`,
+    datasetUnread: (why: string) => `No picture: ${why}.`,
     yourPicture: 'Your picture',
 
     // Breakdown

@@ -20,6 +20,13 @@ export const text = strings({
     kernels: 'Kernels',
     kernelsAuto: (best?: string) => `The fastest here${best === undefined ? '' : ` (${best})`}`,
     kernelsNot: 'not on this machine',
+    estimates: 'Estimated times',
+    estimatesHere: (when: string) => `Estimates measured on this machine on ${when}.`,
+    estimatesElsewhere:
+      'Estimates use the costs of another machine, which came with the program. They may be far off here.',
+    estimatesMeasure: 'Measure this machine',
+    estimatesAgain: 'Measure again',
+    estimatesHint: 'It takes 10 to 20 seconds. Best while this machine does nothing else.',
     network: 'Network for predictions',
     networkText: 'What the two parties have between them when they are not on one machine.',
     preset: 'Kind',

@@ -1,5 +1,6 @@
 /** What the zoo's screen shows and what is chosen in it. It outlives the screen: coming back finds it as it was left. */
 import { host } from '../app/app.svelte.ts'
+import { catalog } from '../app/catalog.svelte.ts'
 import { toasts } from '../app/toasts.svelte.ts'
 import { text as words } from '../ui/text.ts'
 import { FIRST_COLUMNS, type ColumnId, type ModelRow, type Sort } from './columns.ts'
@@ -171,10 +172,9 @@ function* inParts(ids: readonly string[]): Generator<string[]> {
 export const zoo = new ZooState(false)
 export const trash = new ZooState(true)
 
-/** Another catalog is in the place of the one that was shown. */
-export function catalogReplaced(): void {
+catalog.onReplaced(() => {
   for (const state of [zoo, trash]) {
     state.clear()
     state.changed()
   }
-}
+})

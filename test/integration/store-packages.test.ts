@@ -1,5 +1,5 @@
 /** The package store in one process: what is kept, what is refused, and what a failing disk does. */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import {
   mkdir,
   mkdtemp,
@@ -256,6 +256,29 @@ describe('damage', () => {
     expect(await store.list()).toEqual([])
     await expect(store.take(ID)).rejects.toEqual(code('package-corrupt', `that of package ${id}`))
   })
+})
+
+test('a package of another release is neither listed, used nor burned, and can be purged', async () => {
+  const id = await build(store)
+  const path = at('ready', id, 'manifest.json')
+  const { manifest } = JSON.parse(await readFile(path, 'utf8')) as { manifest: { format: number } }
+  const of = (format: number): Promise<void> => {
+    const body = { ...manifest, format }
+    const sha256 = createHash('sha256').update(JSON.stringify(body)).digest('hex')
+    return writeFile(path, JSON.stringify({ manifest: body, sha256 }))
+  }
+  for (const other of [manifest.format - 1, manifest.format + 1]) {
+    await of(other)
+    expect(await store.list()).toEqual([])
+    await expect(store.take(id)).rejects.toEqual(code('version-mismatch', `another release (format ${other})`))
+    expect(await readdir(at('burned'))).toEqual([])
+  }
+  // The release that made it still has it.
+  await of(manifest.format)
+  expect(await store.list()).toHaveLength(1)
+  await of(manifest.format - 1)
+  expect(await store.purge()).toBe(1)
+  expect(await readdir(at('ready'))).toEqual([])
 })
 
 describe('leftovers', () => {

@@ -5,6 +5,7 @@ import * as v from 'valibot'
 import { AdytonError } from '../../errors/errors.ts'
 import { availableNative, loadKernels, nativeProblem } from '../../kernels/index.ts'
 import { setsOf } from '../../kernels/addon.ts'
+import { loadCalibration } from '../calibration/file.ts'
 import { dataFolder } from '../data-folder.ts'
 import { licences, type Licence } from '../licences.ts'
 import type { Operation } from '../operation.ts'
@@ -25,6 +26,8 @@ export interface AboutResult {
     /** Why no faster ones are in use; null when these are the fastest there are. */
     readonly whyNotFaster: string | null
   }
+  /** By whose costs times are estimated; null for those of another machine, which come with the program. */
+  readonly calibrated: { readonly date: string } | null
   readonly data: string
   readonly licences: readonly Licence[]
 }
@@ -35,7 +38,8 @@ export const about: Operation<typeof input, AboutResult> = {
   name: 'about',
   summary: 'Describes this program, this machine and the licences of all its packages.',
   input,
-  async run({ data }) {
+  async run({ data }, { onNotice }) {
+    const calibration = await loadCalibration(dataFolder(data), onNotice)
     return {
       version: VERSION,
       node: process.versions.node,
@@ -47,6 +51,7 @@ export const about: Operation<typeof input, AboutResult> = {
         available: ['reference', ...availableNative().map((set) => `native:${set}`)],
         whyNotFaster: whyNotFaster(),
       },
+      calibrated: calibration === undefined ? null : { date: calibration.date },
       data: dataFolder(data),
       licences: await licences(),
     }

@@ -85,6 +85,7 @@ export function decodeManifest(id: string, text: string): Manifest {
     throw new AdytonError(
       'version-mismatch',
       `package ${id} was made by another release (format ${found.output.format})`,
+      { advice: 'Use it with that release, or purge it and prepare a new one.' },
     )
   }
   const inner = v.safeParse(manifestSchema, outer.output.manifest)
