@@ -1,6 +1,7 @@
 /**
- * What lies in a data folder and may no longer be needed: folders of trainings whose result is in the catalog by now, and
- * catalogs that a restored backup took the place of.
+ * What lies in a data folder and may no longer be needed: folders of trainings whose result is in the catalog by now,
+ * catalogs that a restored backup took the place of, and what was prepared for inferences that never came: packages of
+ * sessions that broke off, the other party's too, and of other releases.
  */
 import type { Dirent } from 'node:fs'
 import { lstat, readdir, realpath, rm } from 'node:fs/promises'
@@ -9,15 +10,16 @@ import { AdytonError } from '../errors/errors.ts'
 import type { Job } from '../jobs/job.ts'
 import { jobStore } from '../jobs/store.ts'
 import { codeOf } from '../protocol/store/files.ts'
+import { PackageStore } from '../protocol/store/store.ts'
 import { FILE_NAMES } from '../zoo/file-names.ts'
 import { tryHashFile } from '../zoo/files.ts'
 import { BEFORE } from '../zoo/restore-state.ts'
 import type { Zoo } from '../zoo/zoo.ts'
 
 export interface Leftover {
-  /** Path below the data folder, with '/': 'trainings/resnet8-w10-3f9c01ab'. */
+  /** Path below the data folder, with '/': 'trainings/resnet8-w10-3f9c01ab', 'packages/server'. */
   readonly name: string
-  readonly kind: 'training' | 'catalog'
+  readonly kind: 'training' | 'catalog' | 'packages'
   readonly bytes: number
   /** When something in it was last written, ms since 1970. */
   readonly changed: number
@@ -28,6 +30,9 @@ export interface Leftover {
 }
 
 const TRAININGS = 'trainings'
+const PACKAGES = 'packages'
+/** A session uses a package as soon as it is ready; one that has waited for so long is waited for by nobody. ms. */
+const PACKAGE_AGE = 24 * 3600 * 1000
 
 /** Those of a data folder and its catalog, the largest first. */
 export async function findLeftovers(data: string, zoo: Zoo): Promise<Leftover[]> {
@@ -46,7 +51,23 @@ export async function findLeftovers(data: string, zoo: Zoo): Promise<Leftover[]>
       needed: neededBy(await realpath(path), jobs, links),
     })
   }
+  for (const role of ['client', 'server'] as const) {
+    const packages = await oldPackages(join(data, PACKAGES, role, 'ready'))
+    if (packages.bytes > 0) {
+      found.push({ name: `${PACKAGES}/${role}`, kind: 'packages', ...packages, model: 'none', needed: null })
+    }
+  }
   return found.sort((a, b) => b.bytes - a.bytes)
+}
+
+async function oldPackages(ready: string): Promise<{ bytes: number; changed: number }> {
+  const old = Date.now() - PACKAGE_AGE
+  const extents = await Promise.all((await folders(ready)).map((name) => extent(join(ready, name))))
+  const found = extents.filter(({ changed }) => changed < old)
+  return {
+    bytes: found.reduce((sum, { bytes }) => sum + bytes, 0),
+    changed: Math.max(0, ...found.map(({ changed }) => changed)),
+  }
 }
 
 /** Deletes some for good; returns how many bytes that freed. Throws 'usage' for what is needed or is none of them. */
@@ -72,7 +93,12 @@ export async function removeLeftovers(data: string, zoo: Zoo, names: readonly st
   })
   let bytes = 0
   for (const leftover of chosen) {
-    await rm(join(data, leftover.name), { recursive: true, force: true })
+    if (leftover.kind === 'packages') {
+      // Burned first: no package that was seen once may come back.
+      const role = leftover.name.endsWith('client') ? 'client' : 'server'
+      const store = await PackageStore.open(join(data, PACKAGES), { role })
+      await store.purge(Date.now() - PACKAGE_AGE)
+    } else await rm(join(data, leftover.name), { recursive: true, force: true })
     bytes += leftover.bytes
   }
   return bytes

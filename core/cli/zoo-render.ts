@@ -153,7 +153,8 @@ export function renderVerification(result: Verification): string {
 
 export function renderLeftovers(all: readonly Leftover[]): string {
   if (all.length === 0) return 'Nothing is left over.'
-  const stands = ({ model, needed }: Leftover): string => {
+  const stands = ({ kind, model, needed }: Leftover): string => {
+    if (kind === 'packages') return 'prepared for inferences that never came'
     if (needed !== null) return needed.by === 'job' ? `needed by the job '${needed.title}'` : 'linked by the catalog'
     if (model === 'none') return ''
     return model === 'kept' ? 'its model is in the catalog' : 'its model is only here'

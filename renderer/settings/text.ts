@@ -57,6 +57,7 @@ export const text = strings({
     neededByJob: (title: string) => `Needed by the job “${title}”`,
     neededByLink: 'A model of the zoo is linked to its weights',
     catalogAside: 'The zoo that a restore put aside',
+    oldPackages: 'Prepared for private inferences that never came',
     free: 'Delete',
     freeSize: (size: string) => `Delete ${size}`,
     freeTitle: (n: number) => (n === 1 ? 'Delete 1 folder for good?' : `Delete ${n} folders for good?`),

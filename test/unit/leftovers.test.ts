@@ -1,10 +1,12 @@
+import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { operations } from '../../core/api/index.ts'
 import type { Job } from '../../core/jobs/job.ts'
 import { jobStore } from '../../core/jobs/store.ts'
+import { PackageStore } from '../../core/protocol/store/store.ts'
 import { withZoo } from '../../core/zoo/zoo.ts'
 import { temporaryFolder, writeTiny } from '../fixtures/zoo.ts'
 
@@ -78,4 +80,38 @@ test('what the zoo has as well can go; what a job or a link needs cannot, nor an
   expect(existsSync(join(outside, 'weights.safetensors'))).toBe(true)
   const checked = await operations.zooVerify.run({ data, repair: false }, context)
   expect(checked).toMatchObject({ ok: true, files: expect.any(Number) as number })
+})
+
+test('packages that have waited for a day can go, and do not come back; those of today stay', async () => {
+  await using folder = await temporaryFolder()
+  const data = join(folder.dir, 'data')
+  const store = await PackageStore.open(join(data, 'packages'), { role: 'server' })
+  const bytes = 100_000
+  const made: string[] = []
+  for (let i = 0; i < 3; i++) {
+    const id = randomBytes(16).toString('hex')
+    const of = { peer: '0'.repeat(64), planDigest: '0'.repeat(64), commitment: '0'.repeat(64), protocol: 1 }
+    const writer = await store.create({ id, role: 'server', ...of, created: new Date().toISOString() })
+    await writer.append('outputs', new Uint8Array(bytes))
+    await writer.finish()
+    made.push(id)
+  }
+  const [today, ...old] = made
+  expect(await operations.leftovers.run({ data }, context)).toEqual([])
+  const before = Date.now() / 1000 - 25 * 3600
+  for (const id of old) {
+    const package_ = join(data, 'packages', 'server', 'ready', id)
+    for (const name of await readdir(package_)) await utimes(join(package_, name), before, before)
+    await utimes(package_, before, before)
+  }
+  const [found, ...others] = await operations.leftovers.run({ data }, context)
+  expect(others).toEqual([])
+  expect(found).toMatchObject({ name: 'packages/server', kind: 'packages', model: 'none', needed: null })
+  expect(found.bytes).toBeGreaterThan(2 * bytes)
+  expect(found.bytes).toBeLessThan(3 * bytes)
+  const freed = await operations.removeLeftovers.run({ data, names: [found.name] }, context)
+  expect(freed).toEqual({ bytes: found.bytes })
+  expect((await store.list()).map(({ id }) => id)).toEqual([today])
+  for (const id of old) await expect(store.take(id)).rejects.toMatchObject({ code: 'package-used' })
+  expect(await operations.leftovers.run({ data }, context)).toEqual([])
 })

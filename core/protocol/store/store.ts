@@ -134,10 +134,11 @@ export class PackageStore {
     return new PackageReader(manifest, folder, this.#files)
   }
 
-  /** Burns and removes every package that is ready; returns how many. */
-  async purge(): Promise<number> {
+  /** Burns and removes every package that is ready, or those made before some time (ms since 1970); returns how many. */
+  async purge(before: number = Infinity): Promise<number> {
     let count = 0
     for (const id of await this.#ids('ready')) {
+      if (!(await this.#madeBefore(id, before))) continue
       try {
         await this.#burn(id)
         count++
@@ -150,6 +151,16 @@ export class PackageStore {
       })
     }
     return count
+  }
+
+  async #madeBefore(id: string, time: number): Promise<boolean> {
+    try {
+      return (await lastChange(this.#files, this.#path('ready', id))) < time
+    } catch (cause) {
+      // Taken by another process since the folder was listed.
+      if (codeOf(cause) === 'ENOENT') return false
+      throw storeFailed(`looking at package ${id}`, cause)
+    }
   }
 
   async #publish(folder: string, id: string, onMoved: () => void): Promise<void> {
