@@ -165,35 +165,31 @@ export function layerCounts(plan: Plan): { offline: number; online: number } {
   }
 }
 
-/** How long operations take, ms, if nothing slows them down. */
+/** How long operations take, ms, if nothing slows them down: layers under HE and circuits offline, and all online. */
 interface Operations {
-  /** Layers under HE offline, arithmetic on shares online. */
   readonly linear: number
   readonly circuits: number
+  readonly online: number
 }
 
-function operationTimes(plan: Plan, works: readonly StepWork[], costs: Costs, threads: Threads) {
+function operationTimes(plan: Plan, works: readonly StepWork[], costs: Costs, threads: Threads): Operations {
   const sum = (of: (work: StepWork) => number): number => works.reduce((total, work) => total + of(work), 0)
   const he = { client: sum(({ he }) => he.client), server: sum(({ he }) => he.server) }
   const { he: bytes } = exactBytes(plan).byKind.offline
   const link = ((bytes.clientToServer + bytes.serverToClient) / 1e6) * costs.link.bytes
-  const linear = Math.max(
-    he.client / threads.client,
-    he.server / threads.server,
-    (he.client + he.server + link) / availableParallelism(),
-  )
   return {
-    offline: { linear, circuits: sum(({ offline }) => offline.wall) },
-    online: { linear: sum(({ share }) => share), circuits: sum(({ online }) => online.wall) },
+    linear: Math.max(
+      he.client / threads.client,
+      he.server / threads.server,
+      (he.client + he.server + link) / availableParallelism(),
+    ),
+    circuits: sum(({ offline }) => offline.wall),
+    online: sum(({ share, online }) => share + online.wall),
   }
 }
 
 /** As {@link estimate} has them, for the calibration of what whole inferences take beyond. */
-export function plannedTimes(
-  plan: Plan,
-  costs: Omit<Costs, 'whole'>,
-  threads: Threads,
-): { readonly offline: Operations; readonly online: Operations } {
+export function plannedTimes(plan: Plan, costs: Omit<Costs, 'whole'>, threads: Threads): Operations {
   const all = { ...costs, whole: DEFAULT_COSTS.whole }
   const works = plan.steps.map((step) => stepWork(plan, step, all))
   return operationTimes(plan, works, all, threads)
@@ -208,30 +204,22 @@ export function estimate(
   const sum = (of: (work: StepWork) => number): number => works.reduce((total, work) => total + of(work), 0)
   const operations = operationTimes(plan, works, costs, threads)
   const layers = layerCounts(plan)
-  const wallMs = (phase: 'offline' | 'online'): number => {
-    const { start, inference, layer, busy } = costs.whole
-    const { linear, circuits } = operations[phase]
-    return (
-      start[phase] +
-      inference[phase] +
-      layers[phase] * layer[phase] +
-      busy[phase].linear * linear +
-      busy[phase].circuits * circuits
-    )
-  }
+  const { start, inference, layer, busy } = costs.whole
+  const wallMs = (phase: 'offline' | 'online', work: number): number =>
+    start[phase] + inference[phase] + layers[phase] * layer[phase] + work
   const clientDisk = sum(({ disk }) => disk.client)
   const [image] = plan.values
   return {
     offline: {
-      wallMs: wallMs('offline'),
+      wallMs: wallMs('offline', busy.linear * operations.linear + busy.circuits * operations.circuits),
       he: sum(({ he }) => he.client + he.server),
       gc: sum(({ garble }) => garble),
       ot: sum(({ transfers }) => transfers),
     },
     online: {
-      wallMs: wallMs('online'),
+      wallMs: wallMs('online', busy.online * operations.online),
       gc: sum(({ evaluate }) => evaluate),
-      share: operations.online.linear,
+      share: sum(({ share }) => share),
     },
     memory: peakMemory(
       plan,

@@ -1,11 +1,13 @@
 /** Measuring this machine, keeping what was found, and estimates that use it. No times are judged. */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import * as v from 'valibot'
 import { CostsSchema, type Costs } from '../../core/api/calibration/costs.ts'
 import { DEFAULT_COSTS } from '../../core/api/calibration/defaults.ts'
 import { loadCalibration, saveCalibration, thisMachine } from '../../core/api/calibration/file.ts'
+import { fitLine, solve } from '../../core/api/calibration/fit.ts'
 import { garblingCosts } from '../../core/api/calibration/garbling.ts'
 import { heCosts } from '../../core/api/calibration/he.ts'
 import { PARTS, type Part } from '../../core/api/calibration/measure.ts'
@@ -83,6 +85,50 @@ const given = (found: Partial<Costs>, share = 1): Part => ({
 })
 const halves = Object.entries(he).map(([primes, one]) => given({ he: { [primes]: one } }))
 const parts = [...halves, given(others, halves.length)]
+
+describe('what is fitted', () => {
+  const figure = fc.double({ min: -100, max: 100, noNaN: true })
+
+  test('three equations have the solution that they were made of', () => {
+    const row = fc.tuple(figure, figure, figure)
+    fc.assert(
+      fc.property(row, row, row, row, ([a, b, c], p, q, r) => {
+        // A strong diagonal keeps the equations apart.
+        const rows = [p, q, r].map((one, i) => one.map((x, j) => (i === j ? x + Math.sign(x || 1) * 500 : x)))
+        const found = solve(
+          rows,
+          rows.map(([x, y, z]) => a * x + b * y + c * z),
+        )
+        found.forEach((x, i) => expect(x).toBeCloseTo([a, b, c][i], 6))
+      }),
+    )
+  })
+
+  test('a line goes through points on it, and as near small figures as large ones by their size', () => {
+    const on = fitLine([1, 50, 60, 400].map((x) => [x, 30 + 2 * x]))
+    expect(on.start).toBeCloseTo(30)
+    expect(on.slope).toBeCloseTo(2)
+    const { start, slope } = fitLine([
+      [0, 10],
+      [100, 100],
+      [1000, 1200],
+    ])
+    const errors = [10, 100, 1200].map((y, i) => (start + slope * [0, 100, 1000][i] - y) / y)
+    const squares = (of: readonly number[]): number => of.reduce((sum, e) => sum + e * e, 0)
+    // No step to either side does better.
+    for (const [da, db] of [
+      [0.1, 0],
+      [-0.1, 0],
+      [0, 0.001],
+      [0, -0.001],
+    ] as const) {
+      const moved = [0, 100, 1000].map(
+        (x, i) => (start + da + (slope + db) * x - [10, 100, 1200][i]) / [10, 100, 1200][i],
+      )
+      expect(squares(moved)).toBeGreaterThan(squares(errors))
+    }
+  })
+})
 
 describe('the operation', () => {
   test('puts the parts together, keeps them, and tells how far it is', async () => {

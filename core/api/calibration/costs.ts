@@ -71,12 +71,9 @@ export const CostsSchema = v.strictObject({
     start: phases,
     /**
      * How much longer operations take in it than alone, factors: both parties share caches, memory and cores, and touch
-     * their memory for the first time. Layers under HE and circuits offline; arithmetic on shares and circuits online.
+     * their memory for the first time. Layers under HE and circuits offline, and all operations online.
      */
-    busy: v.strictObject({
-      offline: v.strictObject({ linear: factor, circuits: factor }),
-      online: v.strictObject({ linear: factor, circuits: factor }),
-    }),
+    busy: v.strictObject({ linear: factor, circuits: factor, online: factor }),
   }),
 })
 export type Costs = v.InferOutput<typeof CostsSchema>

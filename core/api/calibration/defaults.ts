@@ -74,15 +74,6 @@ export const DEFAULT_COSTS: Costs = {
       offline: 129,
       online: 52.8,
     },
-    busy: {
-      offline: {
-        linear: 2.41,
-        circuits: 1.79,
-      },
-      online: {
-        linear: 0.5,
-        circuits: 0.76,
-      },
-    },
+    busy: { linear: 2.41, circuits: 1.79, online: 0.9 },
   },
 }

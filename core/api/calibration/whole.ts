@@ -14,6 +14,7 @@ import { LocalRun } from '../local-run.ts'
 import { phaseReport } from '../report.ts'
 import { loadNetwork, lowerNetwork, noiseImages } from '../source.ts'
 import type { Costs } from './costs.ts'
+import { fitLine, solve } from './fit.ts'
 
 /** Masks and circuits, wide rings, layers under HE: a little of everything, mostly circuits, mostly linear layers. */
 const BUSY = [
@@ -92,51 +93,41 @@ export async function wholeCosts(
   const quiet = await timesOf(short, threads, signal)
   const many = await timesOf(long, threads, signal)
   const [few, more] = [layerCounts(short.plan), layerCounts(long.plan)]
-  const left = eachPhase((phase) => quiet.later[phase] - total(planned(short.plan)[phase]))
+  const own = (plan: Plan): Times => {
+    const { linear, circuits, online } = planned(plan)
+    return { offline: linear + circuits, online }
+  }
+  const left = eachPhase((phase) => quiet.later[phase] - own(short.plan)[phase])
   const layer = eachPhase((phase) => {
-    const both = many.later[phase] - total(planned(long.plan)[phase]) - left[phase]
+    const both = many.later[phase] - own(long.plan)[phase] - left[phase]
     return Math.max(0, both) / (more[phase] - few[phase])
   })
   const inference = eachPhase((phase) => Math.max(0, left[phase] - few[phase] * layer[phase]))
-  const points: { readonly beyond: Times; readonly work: ReturnType<typeof planned> }[] = []
+  const beyond = (first: Times, plan: Plan): Times => {
+    const layers = layerCounts(plan)
+    return eachPhase((phase) => first[phase] - inference[phase] - layers[phase] * layer[phase])
+  }
+  const busy: Point[] = []
   for (const source of BUSY) {
     const model = lowerNetwork(await loadNetwork(source))
     const starts: Times[] = []
     for (let i = 0; i < STARTS; i++) starts.push((await timesOf(model, threads, signal, 1)).first)
-    const layers = layerCounts(model.plan)
-    const beyond = eachPhase((phase) => {
-      const first = Math.min(...starts.map((times) => times[phase]))
-      return first - inference[phase] - layers[phase] * layer[phase]
-    })
-    points.push({ beyond, work: planned(model.plan) })
+    const first = eachPhase((phase) => Math.min(...starts.map((times) => times[phase])))
+    busy.push({ ...planned(model.plan), beyond: beyond(first, model.plan) })
   }
-  const fits = { offline: fit('offline'), online: fit('online') }
-  return {
-    ...{ inference, layer, start: eachPhase((phase) => fits[phase].start) },
-    busy: { offline: fits.offline.busy, online: fits.online.busy },
-  }
-
-  /** beyond = start + linear * work.linear + circuits * work.circuits of all three. */
-  function fit(phase: keyof Times) {
-    const rows = points.map(({ work }) => [1, work[phase].linear, work[phase].circuits])
-    const [start, linear, circuits] = solve(
-      rows,
-      points.map(({ beyond }) => beyond[phase]),
-    )
-    const busy = { linear: Math.max(LEAST_BUSY, linear), circuits: Math.max(LEAST_BUSY, circuits) }
-    return { start: Math.max(0, start), busy }
-  }
-}
-
-const total = ({ linear, circuits }: { readonly linear: number; readonly circuits: number }): number =>
-  linear + circuits
-
-/** Three linear equations by Cramer's rule. */
-function solve(rows: readonly (readonly number[])[], right: readonly number[]): number[] {
-  const determinant = ([a, b, c]: readonly (readonly number[])[]): number =>
-    a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0]) + a[2] * (b[0] * c[1] - b[1] * c[0])
-  const all = determinant(rows)
-  return rows.map(
-    (_, column) => determinant(rows.map((row, i) => row.map((x, j) => (j === column ? right[i] : x)))) / all,
+  const idle = { ...planned(short.plan), beyond: beyond(quiet.first, short.plan) }
+  const [offline, linear, circuits] = solve(
+    busy.map((point) => [1, point.linear, point.circuits]),
+    busy.map((point) => point.beyond.offline),
   )
+  const line = fitLine([idle, ...busy].map((point) => [point.online, Math.max(1, point.beyond.online)]))
+  const atLeast = (factor: number): number => Math.max(LEAST_BUSY, factor)
+  return {
+    ...{ inference, layer },
+    start: { offline: Math.max(0, offline), online: Math.max(0, line.start) },
+    busy: { linear: atLeast(linear), circuits: atLeast(circuits), online: atLeast(line.slope) },
+  }
 }
+
+/** What the operations of a network should take, and what its first inference took beyond layers and itself. */
+type Point = ReturnType<typeof plannedTimes> & { readonly beyond: Times }
