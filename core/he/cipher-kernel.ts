@@ -14,6 +14,9 @@ export class KernelCipher implements HeCipher {
   readonly #key: HeKey
   readonly #answerKey: HeKey
   readonly #answer: Uint32Array
+  /** Of the last upload, and of the last plaintext, which is secret. */
+  readonly #upload: Uint32Array
+  readonly #plain: Uint32Array
 
   /** Throws AdytonError 'package-corrupt' for bytes that are no secret key of the parameters. */
   constructor(shape: HeShape, kernels: HeKernels, secretKey: Uint8Array) {
@@ -33,10 +36,13 @@ export class KernelCipher implements HeCipher {
     const primes = shape.primes('answer')
     this.#answerKey = { primes, words: this.#key.words.subarray(0, shape.polynomialBytes('answer') / 2) }
     this.#answer = new Uint32Array(shape.polynomialBytes('answer') / 2)
+    this.#upload = new Uint32Array(shape.polynomialBytes('data') / 4)
+    this.#plain = new Uint32Array(2 * shape.params.polyDegree)
   }
 
   delete(): void {
     this.#key.words.fill(0)
+    this.#plain.fill(0)
   }
 
   encrypt(plain: Uint32Array): Uint8Array {
@@ -45,7 +51,7 @@ export class KernelCipher implements HeCipher {
     const seed = new Uint8Array(randomBytes(SEED_BYTES))
     const noise = new Prg(randomBytes(16)).bytes(6 * params.polyDegree)
     const job = { key: this.#key, bits: params.plainBits, seed, noise, plain }
-    const words = this.#kernels.encryptSeeded(ring, job)
+    const words = this.#kernels.encryptSeeded(ring, job, this.#upload)
     noise.fill(0)
     return packSeededWords(this.#shape, words, seed, 'data')
   }
@@ -53,6 +59,6 @@ export class KernelCipher implements HeCipher {
   decrypt(answer: Uint8Array, coefficients: Uint32Array, what: string): Uint32Array {
     unpackAnswer(this.#shape, answer, coefficients, this.#answer, what)
     const { params, ring } = this.#shape
-    return this.#kernels.decrypt(ring, params.plainBits, this.#answerKey, this.#answer, coefficients)
+    return this.#kernels.decrypt(ring, params.plainBits, this.#answerKey, this.#answer, coefficients, this.#plain)
   }
 }

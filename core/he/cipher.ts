@@ -6,7 +6,8 @@ export interface HeCipher {
   encrypt(plain: Uint32Array): Uint8Array
   /**
    * Reads an answer in wire form whose results are at `coefficients`: the words of its plaintext, right at those places, and
-   * fewer than 2N where the last are zero. Throws AdytonError 'payload-invalid', naming the message `what`.
+   * fewer than 2N where the last are zero. They are good until the next call. Throws AdytonError 'payload-invalid', naming
+   * the message `what`.
    */
   decrypt(answer: Uint8Array, coefficients: Uint32Array, what: string): Uint32Array
   delete(): void

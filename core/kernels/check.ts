@@ -279,6 +279,11 @@ export function checkEncryption(ring: HeRing, { key, bits, seed, noise, plain }:
   checkResidues('plain', plain, 2 * ring.degree)
 }
 
+/** Throws unless there is no memory or it takes polynomials of `primes` residues. */
+export function checkMemory(ring: HeRing, primes: number, memory: Uint32Array | undefined): void {
+  if (memory !== undefined) checkResidues('memory', memory, 2 * primes * ring.degree)
+}
+
 export function checkDecryption(ring: HeRing, bits: number, key: HeKey, words: Uint32Array, places: Uint32Array): void {
   checkKey(ring, bits, key)
   checkResidues('words', words, 4 * key.primes * ring.degree)

@@ -146,14 +146,24 @@ export interface HeKernels {
   maskShares(ring: HeRing, primes: number, bits: number, stream: Uint32Array): HeMask | undefined
   /** Fills a polynomial with what SEAL expands a 64-byte seed to (BLAKE2xb, rejection), in NTT form or out of it. */
   expandSeed(ring: HeRing, primes: number, seed: Uint8Array, words: Uint32Array): void
-  /** First polynomial of a symmetric encryption, round(q plain / t) - a s - e: SEAL's, from given randomness. */
-  encryptSeeded(ring: HeRing, encryption: HeEncryption): Uint32Array
   /**
-   * A plaintext's coefficients at `places`, in N of two words each whose others are zero, from a ciphertext [2][primes][N]
-   * out of NTT form. Rounded as SEAL's decryptor does: by base conversion, so that within 2^-57 of a half it may go either
+   * First polynomial of a symmetric encryption, round(q plain / t) - a s - e: SEAL's, from given randomness. It is written to
+   * `memory`, [primes][N], if that is given: what the collector has to take away can cost as much as the encryption.
+   */
+  encryptSeeded(ring: HeRing, encryption: HeEncryption, memory?: Uint32Array): Uint32Array
+  /**
+   * A plaintext's coefficients at `places`, in N of two words each whose others are zero, or left as they are in `memory` if
+   * that is given, from a ciphertext [2][primes][N] out of NTT form. Rounded as SEAL's decryptor does: by base conversion, so that within 2^-57 of a half it may go either
    * way. t = 2^bits, bits 1 to 60.
    */
-  decrypt(ring: HeRing, bits: number, key: HeKey, words: Uint32Array, places: Uint32Array): Uint32Array
+  decrypt(
+    ring: HeRing,
+    bits: number,
+    key: HeKey,
+    words: Uint32Array,
+    places: Uint32Array,
+    memory?: Uint32Array,
+  ): Uint32Array
   /**
    * Packs residues, `bits` bits each (33 to 63) and least significant first, into exactly as many bytes as they take: all
    * of `words`, or those at `places` in that order.

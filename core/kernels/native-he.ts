@@ -5,6 +5,7 @@ import {
   checkEncryptedZero,
   checkEncryption,
   checkMask,
+  checkMemory,
   checkPacked,
   checkPolynomials,
   checkSeed,
@@ -54,17 +55,19 @@ export function nativeHe(addon: NativeAddon, set: number): HeKernels {
       checkSeed(ring, primes, seed, words)
       addon.expandSeed(set, ...atPrimes(ring, primes), seed, words)
     },
-    encryptSeeded(ring, encryption) {
+    encryptSeeded(ring, encryption, memory) {
       checkEncryption(ring, encryption)
+      checkMemory(ring, encryption.key.primes, memory)
       const { key, bits, seed, noise, plain } = encryption
-      const out = new Uint32Array(2 * key.primes * ring.degree)
+      const out = memory ?? new Uint32Array(2 * key.primes * ring.degree)
       addon.encryptSeeded(set, ...atPrimes(ring, key.primes), bits, key.words, seed, noise, plain, out)
       return out
     },
-    decrypt(ring, bits, key, words, places) {
+    decrypt(ring, bits, key, words, places, memory) {
       checkDecryption(ring, bits, key, words, places)
+      checkMemory(ring, 1, memory)
       const constants = decryptionWords(ring, key.primes, bits)
-      const out = new Uint32Array(2 * ring.degree)
+      const out = memory ?? new Uint32Array(2 * ring.degree)
       addon.decryptScaled(
         set,
         ...atPrimes(ring, key.primes),

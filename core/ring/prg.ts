@@ -21,6 +21,16 @@ export function derive(seed: Uint8Array, label: string, bytes = 16): Uint8Array 
   return new Uint8Array(hkdfSync('sha256', seed, new Uint8Array(0), `adyton/1 ${label}`, bytes))
 }
 
+/** What a keystream is added to; grows to what was asked for, up to this many bytes. */
+const MAX_ZEROS = 2 ** 20
+let zeroBytes = new Uint8Array(2 ** 16)
+
+function zerosOf(count: number): Uint8Array {
+  if (count > MAX_ZEROS) return new Uint8Array(count)
+  if (count > zeroBytes.length) zeroBytes = new Uint8Array(count)
+  return zeroBytes.subarray(0, count)
+}
+
 /** AES-128-CTR keystream from a 16-byte key, counter starting at zero (big-endian block counter). */
 export class Prg {
   readonly #cipher: Cipheriv
@@ -32,7 +42,7 @@ export class Prg {
 
   /** The next `count` bytes of the stream, in a buffer of their own. */
   bytes(count: number): Uint8Array {
-    const out = this.#cipher.update(new Uint8Array(count))
+    const out = this.#cipher.update(zerosOf(count))
     // Typed-array views need alignment, which a pooled Buffer does not promise.
     return out.byteOffset % 8 === 0 ? new Uint8Array(out.buffer, out.byteOffset, out.length) : new Uint8Array(out)
   }

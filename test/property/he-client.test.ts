@@ -278,6 +278,16 @@ describe('with primes of every width', () => {
           const some = upTo(degree).filter((place) => place % 3 === 1)
           const picked = job.plain.map((word, i) => ((i >> 1) % 3 === 1 ? word : 0))
           for (const { he } of all) expect(hex(he.decrypt(ring, bits, job.key, words, some))).toBe(hex(picked))
+          // Memory that was used before: all of it is written, or what was asked for.
+          for (const { he } of all) {
+            const memory = uniform(degree, ring.primes.slice(0, primes))
+            expect(he.encryptSeeded(ring, job, memory)).toBe(memory)
+            expect(hex(memory)).toBe(hex(first))
+            const used = new Uint32Array(2 * degree).fill(7)
+            const kept = job.plain.map((word, i) => ((i >> 1) % 3 === 1 ? word : 7))
+            expect(hex(he.decrypt(ring, bits, job.key, words, some, used))).toBe(hex(kept))
+            expect(hex(used)).toBe(hex(kept))
+          }
           for (const other of others) expect(other === second).toBe(true)
           for (const other of more) expect(hex(other)).toBe(hex(first))
           for (const other of rest) expect(other).toBe(plain)
@@ -317,6 +327,8 @@ describe('with primes of every width', () => {
     expect(seal({ bits: 0 })).toThrow('bits')
     expect(seal({ bits: 61 })).toThrow('bits')
     expect(seal({ key: { primes, words: job.key.words.subarray(2) } })).toThrow('key')
+    expect(() => he.encryptSeeded(ring, job, words)).toThrow('memory')
+    expect(() => he.decrypt(ring, 20, job.key, words, places, words)).toThrow('memory')
     expect(seal({ key: { ...job.key, primes: primes + 1 } })).toThrow('primes')
     expect(() => he.decrypt(ring, 20, job.key, words.subarray(2), places)).toThrow('words')
     expect(() => he.decrypt(ring, 20, job.key, words, Uint32Array.of(32))).toThrow('places')

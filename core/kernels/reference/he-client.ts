@@ -1,6 +1,6 @@
 /** The client's side of BFV in BigInt: seeds, symmetric encryption, decryption as SEAL rounds it. */
 import { checkPrimeSync } from 'node:crypto'
-import { checkDecryption, checkEncryption, checkSeed } from '../check.ts'
+import { checkDecryption, checkEncryption, checkMemory, checkSeed } from '../check.ts'
 import type { HeEncryption, HeKey, HeKernels, HeRing } from '../interface.ts'
 import { seededWords } from './blake2xb.ts'
 import { centredError, checkReduced, forward, inverse, modulo, wide } from './he.ts'
@@ -128,8 +128,9 @@ function checkKeyReduced(ring: HeRing, key: HeKey): void {
   }
 }
 
-function encryptSeeded(ring: HeRing, job: HeEncryption): Uint32Array {
+function encryptSeeded(ring: HeRing, job: HeEncryption, memory?: Uint32Array): Uint32Array {
   checkEncryption(ring, job)
+  checkMemory(ring, job.key.primes, memory)
   checkKeyReduced(ring, job.key)
   const { primes } = job.key
   const n = ring.degree
@@ -137,7 +138,7 @@ function encryptSeeded(ring: HeRing, job: HeEncryption): Uint32Array {
   const q = ring.primes.slice(0, primes).reduce((a, b) => a * b, 1n)
   const plain = wide(job.plain)
   if (plain.some((m) => m >= t)) throw new RangeError('a coefficient is not below its modulus')
-  const out = new Uint32Array(2 * primes * n)
+  const out = memory ?? new Uint32Array(2 * primes * n)
   expandSeed(ring, primes, job.seed, out)
   const words = wide(out)
   for (let i = 0; i < primes; i++) {
@@ -152,8 +153,9 @@ function encryptSeeded(ring: HeRing, job: HeEncryption): Uint32Array {
   return out
 }
 
-const decrypt: HeKernels['decrypt'] = (ring, bits, key, words, places) => {
+const decrypt: HeKernels['decrypt'] = (ring, bits, key, words, places, memory) => {
   checkDecryption(ring, bits, key, words, places)
+  checkMemory(ring, 1, memory)
   checkKeyReduced(ring, key)
   const { primes } = key
   const n = ring.degree
@@ -174,13 +176,13 @@ const decrypt: HeKernels['decrypt'] = (ring, bits, key, words, places) => {
       modPlain[j] += y * toPlain
     }
   }
-  const out = new BigUint64Array(n)
+  const out = wide(memory ?? new Uint32Array(2 * n))
   for (const j of places) {
     const rest = modGamma[j] % gamma
     const centred = rest > gamma / 2n ? rest - gamma : rest
     out[j] = BigInt.asUintN(bits, (modPlain[j] - centred) * constants.inverse)
   }
-  return new Uint32Array(out.buffer)
+  return new Uint32Array(out.buffer, out.byteOffset, 2 * n)
 }
 
 export const referenceHeClient: Pick<HeKernels, 'expandSeed' | 'encryptSeeded' | 'decrypt'> = {
