@@ -20,6 +20,8 @@ export class KernelEvaluator implements HeEvaluator {
   readonly #plain: Int32Array
   /** [2][all primes][N] in NTT form. */
   readonly #publicKey: Uint32Array
+  /** Of the last call, or part of it. */
+  #sums = new Uint32Array(0)
 
   /** Takes a public key in wire form; throws AdytonError 'payload-invalid' where it is none. */
   constructor(shape: HeShape, kernels: HeKernels, publicKey: Uint8Array) {
@@ -48,7 +50,9 @@ export class KernelEvaluator implements HeEvaluator {
     const { degree } = this.#ring
     const primes = this.#primes
     const count = tiles.end - tiles.start
-    const sums = new Uint32Array(count * 4 * primes * degree)
+    const size = count * 4 * primes * degree
+    if (this.#sums.length < size) this.#sums = new Uint32Array(size)
+    const sums = this.#sums.subarray(0, size).fill(0)
     const { start, end } = runBlocks(layout, run)
     for (let first = start; first < end; first += BLOCKS) {
       const blocks = Math.min(BLOCKS, end - first)

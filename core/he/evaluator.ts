@@ -16,7 +16,9 @@ export interface TransformedUploads {
 export interface HeEvaluator {
   /** Checks an upload in wire form, expands its seed and transforms it to NTT form, [2][data primes][N], into `words`. */
   transform(upload: Uint8Array, words: Uint32Array, what: string): void
-  /** Sums of products of run `run` of output channels for each of `tiles`, [tiles][2][data primes][N]. */
+  /**
+   * Sums of products of run `run` of output channels for each of `tiles`, [tiles][2][data primes][N], good until the next call.
+   */
   sums(layout: Layout, weights: Int32Array, run: number, tiles: Range, uploads: TransformedUploads): Uint32Array
   /** Adds a fresh public-key encryption of zero, in place. */
   addZero(ciphertext: Uint32Array): void
