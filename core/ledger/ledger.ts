@@ -4,7 +4,8 @@
  * Sections may overlap (a client decrypts an answer while it waits for the next). At every section boundary the
  * wall and CPU time since the last boundary goes in equal parts to the working sections that were open, and to
  * the waiting ones only when nobody worked. So every millisecond is counted once and the kinds add up to the
- * phase. CPU time is that of the whole process, worker threads included.
+ * phase. CPU time is that of the whole process, worker threads included. The system adds it up over all threads, which can
+ * take it longer than a short section takes, so while sections follow each other it is asked now and then only.
  */
 
 /** Part of an inference that work or traffic belongs to. */
@@ -56,6 +57,9 @@ interface OpenSection {
   readonly kind: Kind
 }
 
+/** What is charged in one go of CPU time, at most, ms of wall time. */
+const CPU_MS = 5
+
 const now = (): number => performance.timeOrigin + performance.now()
 
 export class Ledger {
@@ -64,16 +68,19 @@ export class Ledger {
   #segments: Segment[] = []
   #lastWall = now()
   #lastCpu = process.cpuUsage()
+  /** When that was asked. */
+  #cpuAt = this.#lastWall
 
   /** Runs `work` and records what it took. */
   async section<T>(phase: Phase, step: string, kind: Kind, work: () => T | Promise<T>): Promise<T> {
     const section: OpenSection = { phase, step, kind }
-    this.#tick()
+    this.#tick(false)
     this.#open.add(section)
     try {
       return await work()
     } finally {
-      this.#tick()
+      // With nobody to charge later, now.
+      this.#tick(this.#open.size === 1)
       this.#open.delete(section)
     }
   }
@@ -85,13 +92,13 @@ export class Ledger {
 
   /** The rows so far: what {@link data} has without its segments, for watching. */
   entries(): Entry[] {
-    this.#tick()
+    this.#tick(true)
     return [...this.#entries.values()].map((e) => ({ ...e }))
   }
 
   /** The account so far. */
   data(): LedgerData {
-    this.#tick()
+    this.#tick(true)
     return { entries: [...this.#entries.values()].map((e) => ({ ...e })), segments: [...this.#segments] }
   }
 
@@ -113,11 +120,10 @@ export class Ledger {
     return entry
   }
 
-  #tick(): void {
+  #tick(exact: boolean): void {
     const wall = now()
-    const cpu = process.cpuUsage()
     const wallMs = wall - this.#lastWall
-    const cpuMs = (cpu.user + cpu.system - this.#lastCpu.user - this.#lastCpu.system) / 1000
+    const cpuMs = exact || wall - this.#cpuAt >= CPU_MS ? this.#takeCpu(wall) : 0
     const working = [...this.#open].filter((s) => s.kind !== 'wait')
     const charged = working.length > 0 ? working : [...this.#open]
     for (const section of charged) {
@@ -129,7 +135,14 @@ export class Ledger {
       this.#segment({ phase: charged[0].phase, start: this.#lastWall, end: wall, parts: distinct(charged) })
     }
     this.#lastWall = wall
-    this.#lastCpu = cpu
+  }
+
+  /** CPU time since the last call, ms. */
+  #takeCpu(wall: number): number {
+    const before = this.#lastCpu
+    this.#lastCpu = process.cpuUsage()
+    this.#cpuAt = wall
+    return (this.#lastCpu.user + this.#lastCpu.system - before.user - before.system) / 1000
   }
 
   /** Adjoining segments of the same parts become one, so that a long run stays small. */

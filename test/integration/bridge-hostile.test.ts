@@ -19,7 +19,10 @@ function stand(listeners: Set<(event: unknown) => void> = new Set()): { stub: (d
   }
   const never = { done: new Promise(() => undefined), stop: () => undefined }
   const stub = (data: string): Host =>
-    ({ data, queue: { listen, list: () => [] }, call: () => never, close: () => undefined }) as unknown as Host
+    ({
+      ...{ data, queue: { listen, list: () => [] }, call: () => never, close: () => undefined },
+      onReplaced: () => () => undefined,
+    }) as unknown as Host
   return { stub }
 }
 

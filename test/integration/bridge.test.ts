@@ -89,6 +89,7 @@ test('a window that closes stops its calls, in the middle', async () => {
     ({
       data,
       queue: { listen: () => () => calls.push('unlisten'), list: () => [] },
+      onReplaced: () => () => calls.push('unlisten'),
       call: (operation: string) => {
         calls.push(operation)
         return { done: new Promise(() => undefined), stop: () => calls.push(`stop ${operation}`) }
@@ -102,9 +103,9 @@ test('a window that closes stops its calls, in the middle', async () => {
   other.send({ type: 'call', operation: 'published', input: {} })
   await expect.poll(() => calls.length).toBe(2)
   window.socket.terminate()
-  await expect.poll(() => calls.slice(2)).toEqual(['unlisten', 'stop models'])
+  await expect.poll(() => calls.slice(2)).toEqual(['unlisten', 'unlisten', 'stop models'])
   await running.bridge.close()
-  await expect.poll(() => calls.slice(4)).toEqual(['unlisten', 'stop published'])
+  await expect.poll(() => calls.slice(5)).toEqual(['unlisten', 'unlisten', 'stop published'])
 })
 
 test('a dropped folder is imported, and a bundle of it comes down once', async () => {

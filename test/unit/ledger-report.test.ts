@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { LedgerData, Part, Segment } from '../../core/ledger/ledger.ts'
 import { Ledger } from '../../core/ledger/ledger.ts'
-import { jointSteps, jointTimes } from '../../core/ledger/report.ts'
+import { cpuTime, jointSteps, jointTimes } from '../../core/ledger/report.ts'
 
 const part = (kind: Part['kind'], step: string): Part => ({ kind, step })
 const segment = (start: number, end: number, ...parts: Part[]): Segment => ({ phase: 'online', start, end, parts })
@@ -41,4 +41,30 @@ test('a ledger keeps what was open in each stretch, and steps add up to the wall
   const steps = [...jointSteps(data, account(), 'online').values()]
   const all = steps.reduce((sum, { he, gc, ot, share, wait }) => sum + he + gc + ot + share + wait, 0)
   expect(all).toBeCloseTo(wall, 6)
+})
+
+test('processor time is charged whole, to the phase in which it was spent, also by sections too short to ask for it', async () => {
+  const burn = (ms: number): void => {
+    const { user, system } = process.cpuUsage()
+    for (let spent = 0; spent < ms * 1000;) {
+      const now = process.cpuUsage()
+      spent = now.user + now.system - user - system
+    }
+  }
+  const ledger = new Ledger()
+  const from = process.cpuUsage()
+  for (let i = 0; i < 100; i++) await ledger.section('offline', 'a', 'gc', () => burn(0.5))
+  for (let i = 0; i < 10; i++) {
+    await ledger.section('online', 'b', 'wait', async () => {
+      for (let j = 0; j < 10; j++) await ledger.section('online', 'b', 'share', () => burn(0.5))
+    })
+  }
+  const { user, system } = process.cpuUsage(from)
+  const spent = (user + system) / 1000
+  const data = ledger.take()
+  const [offline, online] = (['offline', 'online'] as const).map((phase) => cpuTime(data, phase))
+  expect(offline).toBeGreaterThanOrEqual(50 - 5)
+  expect(online).toBeGreaterThanOrEqual(50 - 5)
+  expect(offline + online).toBeLessThanOrEqual(spent + 0.001)
+  expect(ledger.data().entries).toEqual([])
 })

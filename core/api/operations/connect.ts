@@ -19,6 +19,7 @@ import { InferenceTracker } from '../inference/tracker.ts'
 import { noteServer, resolveTarget, targetEntries } from '../joining/target.ts'
 import type { Operation, OperationContext } from '../operation.ts'
 import { PeerStore } from '../peers.ts'
+import { collectInOneGo } from '../processes/collector.ts'
 import { topClasses, type ClassScore } from '../inference/scores.ts'
 import { kindByteReport, type DirectionBytes, type KindBytes } from '../report.ts'
 import { SOFTWARE } from '../software.ts'
@@ -117,6 +118,7 @@ export const connect: Operation<typeof connectInput, ConnectResult> = {
 const ACCOUNT_MS = 200
 
 async function runConnect(input: ConnectInput, context: OperationContext): Promise<ConnectResult> {
+  collectInOneGo()
   const data = dataFolder(input.data)
   const identity = await loadOrCreateIdentity(data)
   const peers = new PeerStore(data)

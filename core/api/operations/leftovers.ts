@@ -10,7 +10,8 @@ const listInput = v.strictObject(dataEntry)
 
 export const leftovers: Operation<typeof listInput, readonly Leftover[]> = {
   name: 'leftovers',
-  summary: 'Lists folders of trainings, replaced catalogs and old packages that may no longer be needed, with their sizes.',
+  summary:
+    'Lists folders of trainings, replaced catalogs and old packages that may no longer be needed, with their sizes.',
   input: listInput,
   run({ data }) {
     const folder = dataFolder(data)

@@ -20,6 +20,7 @@ import { Door, nobody } from '../hosting/door.ts'
 import { loadOffers } from '../hosting/offers.ts'
 import { Sessions } from '../hosting/sessions.ts'
 import type { Operation, OperationContext } from '../operation.ts'
+import { collectInOneGo } from '../processes/collector.ts'
 import { HourlyLimit } from '../serving.ts'
 import { sourceSchema } from '../source.ts'
 
@@ -66,6 +67,7 @@ export const serve: Operation<typeof serveInput, ServeResult> = {
 }
 
 async function runServe(input: ServeInput, context: OperationContext): Promise<ServeResult> {
+  collectInOneGo()
   const { onNotice } = context
   const data = dataFolder(input.data)
   const sources = input.sources ?? (input.source === undefined ? [] : [input.source])

@@ -8,6 +8,7 @@ import { loadKernels } from '../../kernels/index.ts'
 import { Ledger } from '../../ledger/ledger.ts'
 import { ClientSession } from '../../protocol/client/session.ts'
 import { PackageStore } from '../../protocol/store/store.ts'
+import { collectInOneGo } from '../processes/collector.ts'
 import { SOFTWARE } from '../software.ts'
 import { tellAccount } from './account.ts'
 import type { ClientCommand, Connected, Identified, Inferred, PreparedHere, Stopped } from './messages.ts'
@@ -15,6 +16,8 @@ import { Collector } from './seen.ts'
 import { kernelOptions } from './settings.ts'
 import { peakMemory } from './peak-memory.ts'
 import { serveCommands, tell } from './serve-commands.ts'
+
+collectInOneGo()
 
 let identity: Identity | undefined
 let session: ClientSession | undefined

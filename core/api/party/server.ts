@@ -10,12 +10,15 @@ import { makeOffer } from '../offer.ts'
 import { serveClient } from '../../protocol/server/session.ts'
 import { storedSecret } from '../../protocol/store/secret.ts'
 import { PackageStore } from '../../protocol/store/store.ts'
+import { collectInOneGo } from '../processes/collector.ts'
 import { tellAccount } from './account.ts'
 import type { Identified, Listening, ServerCommand, Stopped } from './messages.ts'
 import { Collector } from './seen.ts'
 import { kernelOptions } from './settings.ts'
 import { peakMemory } from './peak-memory.ts'
 import { serveCommands, tell, toPartyError } from './serve-commands.ts'
+
+collectInOneGo()
 
 let identity: Identity | undefined
 let listener: Listener | undefined
