@@ -74,4 +74,6 @@ export interface JobKind {
   readonly lane: string
   /** Run again with the same input, it goes on from where it was stopped; others begin anew. */
   readonly resumes: boolean
+  /** It ends when it is stopped, and well: it is not done because the program ends. */
+  readonly endless?: boolean
 }

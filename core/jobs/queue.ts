@@ -241,7 +241,8 @@ export class JobQueue {
     const job = this.get(id)
     const spentMs = job.spentMs + now - active.since
     // A job that was asked to stop and was done before it heard of that is done.
-    const stopped = end.state === 'failed' && active.next !== undefined
+    const goesOn = active.next === 'queued' && this.#options.kindOf(job.operation)?.endless === true
+    const stopped = goesOn || (end.state === 'failed' && active.next !== undefined)
     if (!stopped) this.#put({ ...job, ...end, spentMs, ended: now })
     else {
       const state = active.next as 'paused' | 'cancelled' | 'queued'

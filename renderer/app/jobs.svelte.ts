@@ -36,6 +36,8 @@ export class Jobs {
           this.#jobs.delete(reply.job)
           this.notices.delete(reply.job)
           return
+        case 'zoo.replaced':
+          return
       }
     })
   }

@@ -1,5 +1,7 @@
 /** Live curves on the screen: their colours, and several of them as one picture. */
 
+import type uPlot from 'uplot'
+
 /** A chart as it is on the screen, for a picture of several. */
 export interface ChartPicture {
   readonly title: string
@@ -30,6 +32,25 @@ export function onTheme(changed: () => void): () => void {
     system.removeEventListener('change', changed)
     chosen.disconnect()
   }
+}
+
+/** A line for each piece without gaps. uPlot's own goes across and is cut, which leaves slivers of steep ones. */
+export const pieces: uPlot.Series.PathBuilder = (u, series, first, last) => {
+  const stroke = new Path2D()
+  const scale = u.series[series].scale ?? 'y'
+  let drawing = false
+  for (let i = first; i <= last; i++) {
+    const y = u.data[series][i]
+    if (y === null || y === undefined) {
+      drawing = false
+      continue
+    }
+    const at = [u.valToPos(u.data[0][i], 'x', true), u.valToPos(y, scale, true)] as const
+    if (drawing) stroke.lineTo(...at)
+    else stroke.moveTo(...at)
+    drawing = true
+  }
+  return { stroke, fill: null, clip: null, band: null, flags: 0 }
 }
 
 const PAD = 16

@@ -28,7 +28,8 @@ export const text = strings({
     beforehand: 'before the picture is there',
     withPicture: 'once it is there',
     forAll: (images: number) => `For all ${images} images`,
-    predictedNote: 'Bytes are exact; times are an estimate for this machine.',
+    predictedNote: (measured: boolean) =>
+      `Bytes are exact; times are an estimate${measured ? ' by what this machine took before' : ', by the costs of another machine'}.`,
     memory: 'Memory',
 
     // Picture
@@ -85,6 +86,8 @@ export const text = strings({
     threads: 'Threads for encryption, each party',
     threadsAuto: 'Automatic',
     threadsHint: 'Empty: the server takes every core.',
+    threadsHere: 'Threads for encryption, on your side',
+    threadsHereHint: 'Empty: one. The server has its own.',
 
     // Live
     loading: 'Loading…',
@@ -143,7 +146,7 @@ export const text = strings({
     again: 'Run again',
     newRun: 'New inference',
     gone: 'There is no such inference',
-    recordText: 'From the catalog, which keeps the account and never pictures or answers.',
+    recordText: 'From the zoo, which keeps the account and never pictures or answers.',
     recordModel: 'All inferences of this network',
     goneText: 'It may have been removed from the list of jobs, or was made on another machine.',
     old: 'This result cannot be shown',

@@ -20,7 +20,7 @@ export const text = strings({
     remove: 'Remove from the list',
     again: 'Run again',
     empty: 'No jobs',
-    emptyText: 'Trainings, private inferences, downloads and checks of the catalog appear here, with how far they are.',
+    emptyText: 'Trainings, private inferences, downloads and checks of the zoo appear here, with how far they are.',
     toTrain: 'Train a model',
     toInference: 'Run a private inference',
     open: 'Under way',

@@ -147,6 +147,7 @@ export const text = strings({
 
     // Join
     joinTitle: 'Join a server',
+    serverSubtitle: 'A server that this machine is paired with.',
     joinSubtitle: 'Pair once by a code; from then on the two machines know each other.',
     pairTitle: 'Pair with a server',
     addressField: 'Address of the server',

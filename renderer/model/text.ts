@@ -32,6 +32,7 @@ export const text = strings({
     inTrash: 'This model is in the trash. Restore it to change or run it.',
     stageChanged: (stage: string) => `Stage is now ${stage}`,
     editTags: 'Edit tags',
+    addTags: 'Add tags',
 
     cardTitle: 'Card',
     edit: 'Edit',
@@ -54,7 +55,7 @@ export const text = strings({
       description: 'What it is, in a sentence or two.',
       intendedUse: 'What it is meant for, and by whom.',
       limits: 'Where it fails or must not be used.',
-      baseModel: 'The model that it was made of, if it is not in this catalog.',
+      baseModel: 'The model that it was made of, if it is not in this zoo.',
     },
     accuracyOf: (share: string, images: string) => `${share} of ${images} test images`,
     importedTitle: 'Import',
@@ -109,8 +110,8 @@ export const text = strings({
     costsFailed: 'The costs could not be predicted',
     predicting: 'Predicting the costs',
     timeTitle: 'Time of one image',
-    timeText:
-      'Estimates: work as measured on one machine, bytes exact. Offline needs no image and can be done the night before.',
+    timeText: (measured: string | null) =>
+      `Bytes are exact. Times are estimates, by ${measured === null ? 'the costs of another machine' : `what this machine took on ${measured}`}. Offline needs no image and can be done the night before.`,
     network: 'Network',
     figures: 'Figures',
     offline: 'Offline',
@@ -141,8 +142,8 @@ export const text = strings({
     lineageOf: (n: number) => `Lineage of ${plural(n, 'model', 'models')}; the list beside it says the same.`,
     steps: 'How it came to be',
     thisModel: 'this model',
-    inCatalog: 'in the catalog',
-    notInCatalog: 'not in the catalog',
+    inCatalog: 'in the zoo',
+    notInCatalog: 'not in the zoo',
     trashedModel: 'in the trash',
     relations: {
       'trained-from': 'was trained from',

@@ -233,6 +233,8 @@ export const text = strings({
     front: 'Accuracy over ReLUs',
     frontLabel: (n: number) => `Accuracy over ReLUs of ${number(n)} points; the table beside it says the same.`,
     frontText: 'Points on the line are beaten by no other in both ReLUs and accuracy.',
+    frontOwn: 'At a budget',
+    frontStart: 'The network it starts from',
     budgetColumn: 'Budget',
     seedColumn: 'Seed',
     frontColumn: 'On the front',

@@ -37,6 +37,10 @@ export function duration(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
+/** A time that is only thought, in whole seconds: '1 s', '31 s', '3 min 20 s'. */
+export const rough = (ms: number): string =>
+  duration(1000 * Math.max(1, Math.round(ms / 1000))).replace(/\.0+(?= s)/, '')
+
 /** A fraction as a percentage with so many decimals. */
 export const percent = (fraction: number, decimals = 1): string => `${(fraction * 100).toFixed(decimals)}%`
 
@@ -50,6 +54,13 @@ export function significant(n: number): string {
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(n))))
   return n.toFixed(Math.min(digits, 4))
 }
+
+/** A data set by its name alone: 'MNIST (Y. LeCun and others), a subset' → 'MNIST'. */
+export const datasetName = (dataset: string): string => dataset.split(' (')[0]
+
+/** Bits a second: 458e6 → '458 Mbit/s', 2.2e9 → '2.20 Gbit/s'. */
+export const bitRate = (bits: number): string =>
+  bits >= 1e9 ? `${significant(bits / 1e9)} Gbit/s` : `${significant(bits / 1e6)} Mbit/s`
 
 const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹'
 

@@ -1,6 +1,6 @@
 /** Columns of the table of models: what they show, how wide they are, what they sort by. */
 import type { Output } from '../app/host.svelte.ts'
-import { percent, short, whole } from '../ui/format.ts'
+import { datasetName, percent, short, whole } from '../ui/format.ts'
 import { text } from './text.ts'
 
 export type ModelRow = Output<'zooList'>['models'][number]
@@ -74,7 +74,7 @@ const ALL = [
     title: text.columns.dataset,
     width: 'minmax(96px, 1.2fr)',
     figure: false,
-    value: (row) => row.dataset,
+    value: (row) => datasetName(row.dataset),
     hint: (row) => row.dataset,
   },
   { id: 'stage', title: text.columns.stage, width: '90px', figure: false, value: (row) => text.stages[row.stage] },

@@ -1,10 +1,12 @@
 /** Private inference on screen: what came out, where it went, what is left when a window dies, and what errors say. */
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { datasetFolder } from '../fixtures/datasets.ts'
+import { idxBytes, pixel } from '../unit/datasets-helpers.ts'
 import { NO_CHROMIUM, openApp, type App } from './app.ts'
 import { downloaded } from './zoo-page.ts'
 
@@ -21,6 +23,19 @@ async function run(app: App, files: Parameters<ReturnType<Page['locator']>['setI
   await page.getByLabel('Choose files…').and(page.locator('input')).setInputFiles(files)
   await page.getByRole('button', { name: 'Run privately' }).click()
   await page.waitForURL(/inference\/run\//)
+}
+
+const digitPixels = (record: number): Buffer =>
+  Buffer.from(Array.from({ length: 28 * 28 }, (_, at) => pixel(1, record, at)))
+
+/** A data set in MNIST's files, the same images for training and test. */
+async function writeDigits(folder: string, labels: readonly number[]): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  const images = idxBytes([labels.length, 28, 28], [...Buffer.concat(labels.map((_, i) => digitPixels(i)))])
+  for (const part of ['train', 't10k']) {
+    await writeFile(join(folder, `${part}-images-idx3-ubyte`), images)
+    await writeFile(join(folder, `${part}-labels-idx1-ubyte`), idxBytes([labels.length], labels))
+  }
 }
 
 const breakdown = (page: Page) => page.getByRole('region', { name: 'Where the time and the bytes went', exact: true })
@@ -205,6 +220,42 @@ describe.skipIf(NO_CHROMIUM)('private inference (skipped without Chromium)', () 
     await page.getByRole('heading', { name: 'There is no such inference' }).waitFor()
     expect(app.errors).toEqual([])
   }, 180_000)
+
+  test("a data set's picture is there in a later window, and missed in words", async () => {
+    await using app = await openApp()
+    const { page } = app
+    const folder = join(app.data, 'digits to test')
+    await writeDigits(folder, [1, 2, 3])
+    await app.go('/inference')
+    await page.getByRole('tab', { name: 'Data set' }).click()
+    await page.getByRole('textbox', { name: 'Folder of the data set' }).fill(folder)
+    await page.getByLabel('Start at').fill('1')
+    await page.getByLabel('How many').fill('1')
+    // What the parties held would show it, until the program ends.
+    await page.getByRole('checkbox', { name: 'Show what each party saw' }).uncheck()
+    await page.getByRole('button', { name: 'Run privately' }).click()
+    const answer = (window: Page) => window.getByRole('region', { name: 'Private answer' })
+    await answer(page).waitFor(ANSWER)
+    await answer(page).getByRole('img', { name: 'Your picture' }).waitFor()
+
+    const later = await app.newPage()
+    await later.evaluate((hash) => (location.hash = hash), new URL(page.url()).hash)
+    const source = await answer(later).getByRole('img', { name: 'The picture, from its data set' }).getAttribute('src')
+    const { data, info } = await sharp(Buffer.from((source ?? '').split(',')[1], 'base64'))
+      .raw()
+      .toBuffer({ resolveWithObject: true })
+    const first = Buffer.from(Array.from({ length: 28 * 28 }, (_, at) => data[at * info.channels]))
+    expect(first).toEqual(digitPixels(1))
+
+    await rename(folder, `${folder}, moved`)
+    await later.reload()
+    await answer(later).getByText(`No picture: the data set is no longer in ${folder}.`).waitFor()
+    // Another picture would be worse than none.
+    await writeDigits(folder, [4, 5, 6])
+    await later.reload()
+    await answer(later).getByText(`No picture: another data set is in ${folder} now.`).waitFor()
+    expect(app.errors).toEqual([])
+  }, 120_000)
 
   test.skipIf(MNIST === undefined)(
     'a part of a data set is an evaluation with an interval',

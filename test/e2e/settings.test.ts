@@ -3,6 +3,8 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Locator, Page } from 'playwright'
 import { describe, expect, test } from 'vitest'
+import { DEFAULT_COSTS } from '../../core/api/calibration/defaults.ts'
+import { saveCalibration, thisMachine } from '../../core/api/calibration/file.ts'
 import { NO_CHROMIUM, openApp, type App } from './app.ts'
 
 /** Work in processes of their own takes a while on a busy machine. */
@@ -51,6 +53,11 @@ describe.skipIf(NO_CHROMIUM)('settings (skipped without Chromium)', () => {
     const moved = await shiftOf(app, '/settings', engine.getByRole('table'))
     expect(moved).toBeLessThan(0.02)
     await heading(page, 'Settings')
+    // For people, not for those who build it.
+    expect(await engine.getByRole('row', { name: /in use/ }).innerText()).toMatch(
+      /, (one thread|\d+ threads|on the GPU)/,
+    )
+    expect(await engine.innerText()).not.toMatch(/engine:setup|npm|tfjs/)
     await app.shot('settings', { width: 1280, height: 1300 })
     await app.checkAccessible()
 
@@ -66,10 +73,10 @@ describe.skipIf(NO_CHROMIUM)('settings (skipped without Chromium)', () => {
     await page.getByLabel('Threads of the client').fill('3')
     await page.getByLabel('Threads of the client').press('Tab')
 
-    const network = section(page, 'Network for predictions')
+    const network = section(page, 'Predictions')
     await network.getByLabel('Up, Mbit/s').fill('12.5')
     await network.getByLabel('Up, Mbit/s').press('Tab')
-    await expect.poll(() => network.getByLabel('Kind').inputValue()).toBe('own')
+    await expect.poll(() => network.getByLabel('Network', { exact: true }).inputValue()).toBe('own')
     await network.getByLabel('Round trip, ms').fill('-1')
     await network.getByLabel('Round trip, ms').press('Tab')
     await network.getByText('A number from 0 to 60,000.').waitFor()
@@ -80,7 +87,7 @@ describe.skipIf(NO_CHROMIUM)('settings (skipped without Chromium)', () => {
     const kept = async (there: Page): Promise<void> => {
       await expect.poll(() => theme(there)).toBe('dark')
       await expect.poll(() => there.getByLabel('Up, Mbit/s').inputValue()).toBe('12.5')
-      expect(await there.getByLabel('Kind').inputValue()).toBe('own')
+      expect(await there.getByLabel('Network', { exact: true }).inputValue()).toBe('own')
       expect(await there.getByLabel('Threads of the client').inputValue()).toBe('3')
       expect(await there.getByLabel('Threads of the server').inputValue()).toBe('')
       expect(Number(await there.getByLabel('Round trip, ms').inputValue())).toBeGreaterThanOrEqual(0)
@@ -92,6 +99,29 @@ describe.skipIf(NO_CHROMIUM)('settings (skipped without Chromium)', () => {
     await kept(other)
     expect(app.errors).toEqual([])
   }, 120_000)
+
+  test('says whose costs times are estimated by, and measures this machine', async () => {
+    await using app = await openApp()
+    const { page } = app
+    await app.go('/settings')
+    const predictions = section(page, 'Predictions')
+    await predictions.getByText('Estimates use the costs of another machine').waitFor()
+    await predictions.getByRole('button', { name: 'Measure this machine' }).click()
+    await predictions.getByRole('progressbar').waitFor(WORK)
+    await app.shot('settings-measuring', { width: 1280, height: 1300 })
+    await app.checkAccessible()
+    await predictions.getByRole('button', { name: 'Stop' }).click()
+    await predictions.getByText('Cancelled').waitFor(WORK)
+
+    // What it comes to, without the time that it takes.
+    await saveCalibration(app.data, { ...thisMachine(), date: '2026-01-31T12:00:00.000Z', costs: DEFAULT_COSTS })
+    await page.reload()
+    await predictions.getByText(/^Estimates measured on this machine on 31 Jan 2026/).waitFor()
+    await predictions.getByRole('button', { name: 'Measure again' }).waitFor()
+    await app.go('/inference?model=digits-1k')
+    await page.getByText('an estimate by what this machine took before').waitFor()
+    expect(app.errors).toEqual([])
+  }, 180_000)
 
   test('a folder with data sets is added by key and removed, and comes back', async () => {
     await using app = await openApp()

@@ -136,7 +136,9 @@ describe('checkpoints', () => {
       { slopes: 'element' },
     )
     await train(options(elsewhere, { checkpoint, onNotice: (notice) => notices.push(notice) }))
-    expect(notices).toEqual([expect.stringMatching(/^resumed on an abacus, begun on tfjs WASM/)])
+    expect(notices).toEqual([
+      expect.stringMatching(/^resumed on an abacus, begun on TensorFlow\.js [^,]+, WebAssembly/),
+    ])
     elsewhere.dispose()
     expect(await stateOf(two)).toEqual(await stateOf(one))
     // No temporary files are left.

@@ -37,21 +37,23 @@ class Bench {
       store: this.store,
       kindOf: (operation) => {
         if (operation === 'train' || operation === 'linearize') return { lane: 'training', resumes: true }
+        if (operation === 'serve') return { lane: 'hosting', resumes: false, endless: true }
         return operation === 'infer' ? { lane: 'inference', resumes: false } : undefined
       },
       now: () => this.time,
       log: (line) => void this.logged.push(line),
       runner: (job, events) => {
-        let fail: (error: unknown) => void = () => undefined
+        let end: () => void = () => undefined
         const done = new Promise<unknown>((resolve, reject) => {
-          fail = reject
+          // A server that is stopped ends well.
+          end = () => (job.operation === 'serve' ? resolve('served') : reject(new AdytonError('cancelled', 'stopped')))
           this.running.set(job.id, { job, events, resolve, fail: reject })
         })
         return {
           done: done.finally(() => this.running.delete(job.id)),
           stop: () => {
             this.stopped.push(job.id)
-            if (!this.deaf) fail(new AdytonError('cancelled', 'stopped'))
+            if (!this.deaf) end()
           },
           ...(job.operation === 'infer' ? { tell: (command) => void this.told.push([job.id, command]) } : {}),
         }
@@ -260,6 +262,21 @@ describe('the queue', () => {
     // A closed queue starts nothing more.
     expect(bench.running.size).toBe(0)
   })
+})
+
+test('what runs until it is stopped is done when somebody stops it, and goes on when the program ended', async () => {
+  const bench = new Bench()
+  const first = bench.queue()
+  const { id } = first.submit('serve', {}, 'a server')
+  await first.close()
+  await settle()
+  expect(bench.saved.get(id)).toMatchObject({ state: 'queued', result: null, ended: null })
+  const second = bench.queue()
+  second.start()
+  expect(states(second)).toEqual(['running'])
+  second.cancel(id)
+  await settle()
+  expect(second.get(id)).toMatchObject({ state: 'done', result: 'served' })
 })
 
 describe('while what is behind the store is replaced', () => {

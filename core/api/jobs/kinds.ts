@@ -7,7 +7,7 @@ type Name = keyof typeof operations
 const training: JobKind = { lane: 'training', resumes: true }
 const inference: JobKind = { lane: 'inference', resumes: false }
 /** One server at a time; it is started again with its input when the program is. */
-const hosting: JobKind = { lane: 'hosting', resumes: false }
+const hosting: JobKind = { lane: 'hosting', resumes: false, endless: true }
 const catalog: JobKind = { lane: 'catalog', resumes: false }
 
 export const JOB_KINDS: Readonly<Partial<Record<Name, JobKind>>> = {

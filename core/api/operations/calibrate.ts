@@ -19,7 +19,7 @@ const BUSY = 0.75
 
 export const calibrate: Operation<typeof input, Calibration> = {
   name: 'calibrate',
-  summary: 'Measures what private inference costs on this machine, in 10 to 20 s; estimates use it from then on.',
+  summary: 'Measures what private inference costs on this machine, in half a minute; estimates use it from then on.',
   input,
   run: (given, context) => runCalibration(given, context),
 }

@@ -7,7 +7,7 @@ import { ENGINE_NAMES, type EngineName } from '../../training/engine/index.ts'
 import { buildEngine, checkEngine, type BuildOptions } from '../../training/engine/native/build.ts'
 import { findCompiler } from '../../training/engine/native/compile.ts'
 import { directFetch } from '../../training/engine/native/fetch-direct.ts'
-import { locateIn } from '../../training/engine/native/locate.ts'
+import { locateAddons, locateIn } from '../../training/engine/native/locate.ts'
 import { lastLines, runProgram } from '../../training/engine/native/process.ts'
 import type { ProbeReport, ProbeRequest } from '../../training/engine/probe.ts'
 import { adopt, adoptedFolder, engineFolders, engineHome } from '../engines/adopted.ts'
@@ -33,8 +33,10 @@ export interface EngineRow {
   readonly title: string
   /** 'untried': a better one runs. */
   readonly state: 'runs' | 'missing' | 'untried'
-  /** Why it does not load. */
+  /** Why it does not load, for whoever uses the program. */
   readonly why: string | null
+  /** The same for whoever builds it, where that says more. */
+  readonly detail: string | null
 }
 
 export interface EnginesResult {
@@ -85,13 +87,16 @@ export const engines: Operation<typeof dataInput, EnginesResult> = {
       probe({ folders: engineFolders(input.data), seconds: 0 }, signal),
       obstacles(),
     ])
+    const nowhere = locateAddons(engineFolders(input.data)).candidates.length === 0
     const rows = ENGINE_NAMES.map((name): EngineRow => {
-      const why = report.reasons.find(({ backend }) => backend === name)?.why ?? null
+      const found = report.reasons.find(({ backend }) => backend === name)?.why ?? null
+      const unbuilt = found !== null && nowhere && name.startsWith('native')
       return {
         name,
         title: TITLES[name],
-        state: name === report.name ? 'runs' : why === null ? 'untried' : 'missing',
-        why,
+        state: name === report.name ? 'runs' : found === null ? 'untried' : 'missing',
+        why: unbuilt ? "TensorFlow's library is not on this machine" : found,
+        detail: unbuilt ? found : null,
       }
     })
     return {

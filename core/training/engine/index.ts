@@ -90,9 +90,9 @@ async function load(tf: TensorFlow, name: EngineName, options: EngineOptions): P
     case 'native-gpu':
     case 'native-cpu': {
       const { loadNative } = await import('./native/load.ts')
-      const { version, gpu, threads, origin } = await loadNative(tf, name, options)
-      const where = gpu ? 'on the GPU' : `on the CPU with ${threads} ${threads === 1 ? 'thread' : 'threads'}`
-      return { description: `TensorFlow ${version} ${where} (${origin})`, threads }
+      const { version, gpu, threads } = await loadNative(tf, name, options)
+      const where = gpu ? 'on the GPU' : threads === 1 ? 'one thread' : `${threads} threads`
+      return { description: `TensorFlow ${version}, native, ${where}`, threads }
     }
     case 'webgpu': {
       const { loadWebGpu } = await import('./webgpu.ts')
@@ -100,7 +100,7 @@ async function load(tf: TensorFlow, name: EngineName, options: EngineOptions): P
     }
     case 'wasm': {
       const { loadWasm } = await import('./wasm/load.ts')
-      return { description: `tfjs WASM ${await loadWasm(tf)} on one thread`, threads: 1 }
+      return { description: `TensorFlow.js ${await loadWasm(tf)}, WebAssembly, one thread`, threads: 1 }
     }
     case 'cpu': {
       const cpu = await import('@tensorflow/tfjs-backend-cpu')
@@ -109,7 +109,7 @@ async function load(tf: TensorFlow, name: EngineName, options: EngineOptions): P
       tf.registerBackend('cpu', () => Object.assign(new cpu.MathBackendCPU(), { firstUse: false }))
       if (!(await tf.setBackend('cpu'))) throw new Error('tfjs-core could not start its JavaScript backend')
       registerKernels(tf, 'cpu', composedKernels(tf))
-      return { description: `tfjs JavaScript ${cpu.version_cpu} on one thread`, threads: 1 }
+      return { description: `TensorFlow.js ${cpu.version_cpu}, JavaScript, one thread`, threads: 1 }
     }
   }
 }

@@ -25,7 +25,7 @@ export async function loadWebGpu(tf: TensorFlow): Promise<string> {
   }
   if (!(await tf.setBackend('webgpu'))) throw new Error('tfjs-core could not start the WebGPU backend')
   registerKernels(tf, 'webgpu', composedKernels(tf))
-  return `tfjs WebGPU ${backend.version_webgpu ?? ''}`.trim()
+  return ['TensorFlow.js', backend.version_webgpu].filter(Boolean).join(' ') + ', WebGPU'
 }
 
 /** Runs `load`; an error says what is the matter with the package. */

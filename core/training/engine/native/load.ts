@@ -14,7 +14,6 @@ export interface LoadedNative {
   readonly version: string
   readonly gpu: boolean
   readonly threads: number
-  readonly origin: string
 }
 
 /** One TensorFlow for a process: two of them cannot live side by side, nor can one be unloaded. */
@@ -46,11 +45,11 @@ export async function loadNative(tf: TensorFlow, name: EngineName, options: Engi
   }
   const gpu = binding.isUsingGpuDevice()
   if (name === 'native-gpu' && !gpu) {
-    throw new Error(`TensorFlow ${binding.TF_Version} sees no GPU (${candidate.origin})`)
+    throw new Error(`TensorFlow ${binding.TF_Version} sees no GPU`)
   }
   if (name === 'native-cpu' && gpu) throw new Error('TensorFlow runs on the GPU in this process')
   await register(tf, candidate, binding)
-  return { version: binding.TF_Version, gpu, threads: gpu ? 0 : threads, origin: candidate.origin }
+  return { version: binding.TF_Version, gpu, threads: gpu ? 0 : threads }
 }
 
 /** TensorFlow reads these once, when it starts. What the user set stays. */
