@@ -1,13 +1,3 @@
-/** Three linear equations by Cramer's rule. */
-export function solve(rows: readonly (readonly number[])[], right: readonly number[]): number[] {
-  const determinant = ([a, b, c]: readonly (readonly number[])[]): number =>
-    a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0]) + a[2] * (b[0] * c[1] - b[1] * c[0])
-  const all = determinant(rows)
-  return rows.map(
-    (_, column) => determinant(rows.map((row, i) => row.map((x, j) => (j === column ? right[i] : x)))) / all,
-  )
-}
-
 /** The line y = start + slope * x through points [x, y], y > 0, with the least squares of relative errors. */
 export function fitLine(points: readonly (readonly [number, number])[]): { start: number; slope: number } {
   const sum = (of: (x: number, y: number) => number): number =>
@@ -16,4 +6,14 @@ export function fitLine(points: readonly (readonly [number, number])[]): { start
   const [xx, xy] = [sum((x) => x * x), sum((x, y) => x * y)]
   const slope = (weight * xy - x * y) / (weight * xx - x * x)
   return { start: (y - slope * x) / weight, slope }
+}
+
+/** The factors of y = a * x1 + b * x2 for points [x1, x2, y], y > 0, with the least squares of relative errors. */
+export function fitFactors(points: readonly (readonly [number, number, number])[]): readonly [number, number] {
+  const sum = (of: (x1: number, x2: number) => number): number =>
+    points.reduce((total, [x1, x2, y]) => total + of(x1 / y, x2 / y), 0)
+  const [x1, x2] = [sum((x1) => x1), sum((_, x2) => x2)]
+  const [x11, x12, x22] = [sum((x1) => x1 * x1), sum((x1, x2) => x1 * x2), sum((_, x2) => x2 * x2)]
+  const determinant = x11 * x22 - x12 * x12
+  return [(x1 * x22 - x2 * x12) / determinant, (x2 * x11 - x1 * x12) / determinant]
 }

@@ -14,7 +14,7 @@ import { LocalRun } from '../local-run.ts'
 import { phaseReport } from '../report.ts'
 import { loadNetwork, lowerNetwork, noiseImages } from '../source.ts'
 import type { Costs } from './costs.ts'
-import { fitLine, solve } from './fit.ts'
+import { fitFactors, fitLine } from './fit.ts'
 
 /** Masks and circuits, wide rings, layers under HE: a little of everything, mostly circuits, mostly linear layers. */
 const BUSY = [
@@ -115,16 +115,16 @@ export async function wholeCosts(
     const first = eachPhase((phase) => Math.min(...starts.map((times) => times[phase])))
     busy.push({ ...planned(model.plan), beyond: beyond(first, model.plan) })
   }
-  const idle = { ...planned(short.plan), beyond: beyond(quiet.first, short.plan) }
-  const [offline, linear, circuits] = solve(
-    busy.map((point) => [1, point.linear, point.circuits]),
-    busy.map((point) => point.beyond.offline),
+  const start = Math.max(0, beyond(quiet.first, short.plan).offline - own(short.plan).offline)
+  const [linear, circuits] = fitFactors(
+    busy.map((point) => [point.linear, point.circuits, Math.max(1, point.beyond.offline - start)]),
   )
-  const line = fitLine([idle, ...busy].map((point) => [point.online, Math.max(1, point.beyond.online)]))
+  // Without the idle networks, in which hardly anything warms up.
+  const line = fitLine(busy.map((point) => [point.online, Math.max(1, point.beyond.online)]))
   const atLeast = (factor: number): number => Math.max(LEAST_BUSY, factor)
   return {
     ...{ inference, layer },
-    start: { offline: Math.max(0, offline), online: Math.max(0, line.start) },
+    start: { offline: start, online: Math.max(0, line.start) },
     busy: { linear: atLeast(linear), circuits: atLeast(circuits), online: atLeast(line.slope) },
   }
 }
