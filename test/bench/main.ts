@@ -62,7 +62,7 @@ function printJson(): void {
     else process.exitCode = 1
   }
   const rows = withPrevious(found)
-  if (values.save) console.error(`saved as ${save(rows)}`)
+  if (values.save) console.error(`saved as ${save(found)}`)
   console.log(JSON.stringify(rows, undefined, 2))
 }
 
