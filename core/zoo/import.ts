@@ -20,6 +20,8 @@ export { FILE_NAMES }
 export interface ImportOptions extends SourceOptions {
   readonly versionOf?: string
   readonly stage?: Stage
+  /** What the lineage names as the source, in place of the path. */
+  readonly origin?: string
   readonly parent?: NonNullable<NewVersion['parent']>
   /** Of a model that was made here: by which run, and of what, unless that is `parent`. */
   readonly made?: { readonly by: NonNullable<NewVersion['madeBy']>; readonly of?: Origin }
@@ -52,14 +54,14 @@ export async function importModel(zoo: Zoo, path: string, options: ImportOptions
       const file = join(staging, FILE_NAMES[role])
       if (existsSync(file)) files.set(role, await zoo.files.stage(file))
     }
-    const { versionOf, stage = 'draft', parent, made } = options
+    const { versionOf, stage = 'draft', origin = source, parent, made } = options
     const { id, number } = zoo.write(() =>
       insertVersion(zoo, {
         ...(versionOf === undefined ? {} : { versionOf }),
         ...(parent === undefined ? {} : { parent }),
         ...(recipe === undefined ? {} : { recipe }),
         ...(made === undefined ? {} : { madeBy: made.by, origins: made.of === undefined ? [] : [made.of] }),
-        ...{ stage, card, counts, files, source, at: Date.now() },
+        ...{ stage, card, counts, files, source: origin, at: Date.now() },
       }),
     )
     return { id, version: number, name: card.name, ...counts, ...sourced }

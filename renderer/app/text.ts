@@ -27,6 +27,7 @@ export const text = strings({
     notFoundText: 'The address may be of another version.',
     toStart: 'Go to the start',
     broken: 'This screen has failed',
+    reload: 'Load the window again',
     running: (n: number) => (n === 1 ? '1 job' : `${n} jobs`),
     ended: (title: string) => `Done: ${title}`,
     failed: (title: string) => `Failed: ${title}`,

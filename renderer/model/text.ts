@@ -145,6 +145,8 @@ export const text = strings({
     inCatalog: 'in the zoo',
     notInCatalog: 'not in the zoo',
     trashedModel: 'in the trash',
+    cameWith: 'came with Adyton',
+    bundled: 'comes with Adyton',
     relations: {
       'trained-from': 'was trained from',
       'linearised-from': 'was linearised from',

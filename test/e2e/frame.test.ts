@@ -36,6 +36,20 @@ describe.skipIf(NO_CHROMIUM)('the frame (skipped without Chromium)', () => {
     expect(app.errors).toEqual([])
   }, 240_000)
 
+  test('loads the window again when a part of the program cannot be had', async () => {
+    await using app = await openApp()
+    const { page } = app
+    const part = /\/assets\/About-[\w-]+\.js$/
+    await page.route(part, (route) => route.abort())
+    await page.getByRole('link', { name: 'About' }).click()
+    const panel = page.getByRole('alert').filter({ hasText: 'This screen has failed' })
+    await panel.waitFor()
+    await app.shot('part-missing')
+    await page.unroute(part)
+    await panel.getByRole('button', { name: 'Load the window again' }).click()
+    await page.getByRole('heading', { level: 1, name: 'About' }).waitFor()
+  }, 120_000)
+
   test('says so when the program is gone, and that an address does not exist', async () => {
     await using app = await openApp()
     const { page } = app

@@ -3,6 +3,7 @@ import { appendFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { zooTrash } from '../../core/api/operations/zoo-care.ts'
+import { zooImport } from '../../core/api/operations/zoo-exchange.ts'
 import { readModel } from '../../core/formats/model-directory.ts'
 import { backupZoo } from '../../core/zoo/backup.ts'
 import { compareModels } from '../../core/zoo/compare.ts'
@@ -244,6 +245,16 @@ test('lineage leads from a model to all it came from and all that came of it', a
   expect(orphan.map(({ parent, source }) => [parent, source])).toEqual([
     [null, path],
     [null, 'Tiny digits'],
+  ])
+})
+
+test('of a model that comes with the program, the lineage does not say where that lies', async () => {
+  const data = join(dir, 'data')
+  const context = { onProgress: () => undefined, onNotice: () => undefined, signal: new AbortController().signal }
+  const input = { data, path: 'bundled:digits-2k', link: false, stage: 'draft' as const, card: {}, compare: false }
+  const { id } = await zooImport.run(input, context)
+  expect(lineageOf(zoo, id).edges.map(({ relation, source }) => [relation, source])).toEqual([
+    ['imported-from', 'bundled:digits-2k'],
   ])
 })
 

@@ -88,8 +88,12 @@ export const zooImport: Operation<typeof importInput, ImportedSource> = {
       ...rest,
       ...(compareOn === undefined ? {} : { images: (card, shape) => realImages(compareOn, card, shape) }),
     }
-    const source = path.startsWith(BUNDLED) ? bundledFolder(path.slice(BUNDLED.length)) : path
-    const imported = await withZoo(dataFolder(data), (zoo) => importModel(zoo, source, options))
+    // Where this program lies says nothing about the model, and may be gone after an update.
+    const bundled = path.startsWith(BUNDLED)
+    const source = bundled ? bundledFolder(path.slice(BUNDLED.length)) : path
+    const imported = await withZoo(dataFolder(data), (zoo) =>
+      importModel(zoo, source, bundled ? { ...options, origin: path } : options),
+    )
     imported.notes.forEach(onNotice)
     return imported
   },
