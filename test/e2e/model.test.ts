@@ -70,7 +70,7 @@ describe.skipIf(NO_CHROMIUM)("a model's screen (skipped without Chromium)", () =
     await app.checkAccessible()
 
     await page.getByRole('link', { name: 'Lineage' }).click()
-    await page.getByText('was imported from').waitFor()
+    await page.getByText('came with Adyton').waitFor()
     await app.shot('model-lineage')
     await app.checkAccessible()
     await page.getByRole('link', { name: 'History' }).click()
