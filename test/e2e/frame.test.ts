@@ -11,14 +11,15 @@ describe.skipIf(NO_CHROMIUM)('the frame (skipped without Chromium)', () => {
     expect(names.length).toBeGreaterThanOrEqual(8)
     for (const [i, name] of names.entries()) {
       await links.nth(i).click()
+      // The screen before has a heading too.
+      await expect.poll(() => links.nth(i).getAttribute('aria-current')).toBe('page')
+      await expect.poll(() => page.title()).toContain(i === 0 ? 'Adyton' : name.trim())
       await page.getByRole('main').getByRole('heading', { level: 1 }).first().waitFor()
-      expect(await links.nth(i).getAttribute('aria-current')).toBe('page')
-      expect(await page.title()).toContain(i === 0 ? 'Adyton' : name.trim())
       await app.shot(`screen-${i}`)
       await app.checkAccessible()
     }
     await page.keyboard.press('Alt+2')
-    expect(await links.nth(1).getAttribute('aria-current')).toBe('page')
+    await expect.poll(() => links.nth(1).getAttribute('aria-current')).toBe('page')
 
     await page.keyboard.press('Control+k')
     await page.getByRole('dialog', { name: 'Commands' }).waitFor()

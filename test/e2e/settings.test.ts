@@ -68,7 +68,7 @@ describe.skipIf(NO_CHROMIUM)('settings (skipped without Chromium)', () => {
     await threads.fill('0')
     await threads.press('Enter')
     await page.getByText('A whole number from 1 to 256, or nothing.').waitFor()
-    expect(await threads.getAttribute('aria-invalid')).toBe('true')
+    await expect.poll(() => threads.getAttribute('aria-invalid')).toBe('true')
     await app.shot('settings-wrong')
     await page.getByLabel('Threads of the client').fill('3')
     await page.getByLabel('Threads of the client').press('Tab')
