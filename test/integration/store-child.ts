@@ -101,6 +101,8 @@ if (import.meta.main) {
     await writer.append('head', new Uint8Array(1000))
     await store.take(await build(store))
     writeSync(1, 'ready\n')
+    // Nobody writes; a stream that is not read would not keep this process alive.
+    process.stdin.resume()
     await once(process.stdin, 'end')
   } else if (what === 'use') {
     await store.take(rest[0])
