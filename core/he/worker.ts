@@ -31,14 +31,21 @@ function transferable(result: JobResult): ArrayBuffer[] {
   return Array.isArray(result) ? result.map(([, bytes]) => (bytes as Uint8Array).buffer as ArrayBuffer) : []
 }
 
-port.on('message', ({ id, job }: Request) => {
-  bench.run(job).then(
-    (result) => port.postMessage({ id, result } satisfies Reply, transferable(result)),
-    (error: unknown) => {
-      const { message, stack } = error instanceof Error ? error : new Error(String(error))
-      const known =
-        error instanceof AdytonError ? { code: error.code, ...(error.advice && { advice: error.advice }) } : {}
-      port.postMessage({ id, error: { ...known, message, ...(stack !== undefined && { stack }) } } satisfies Reply)
-    },
-  )
+/** Strictly in order, as replies carry no more than that: one job may wait, say for SEAL, while the next is here already. */
+let last = Promise.resolve()
+
+port.on('message', (request: Request) => {
+  last = last.then(() => answer(request))
 })
+
+async function answer({ id, job }: Request): Promise<void> {
+  try {
+    const result = await bench.run(job)
+    port?.postMessage({ id, result } satisfies Reply, transferable(result))
+  } catch (error) {
+    const { message, stack } = error instanceof Error ? error : new Error(String(error))
+    const known =
+      error instanceof AdytonError ? { code: error.code, ...(error.advice && { advice: error.advice }) } : {}
+    port?.postMessage({ id, error: { ...known, message, ...(stack !== undefined && { stack }) } } satisfies Reply)
+  }
+}

@@ -6,6 +6,7 @@ import { heParameters, POLY_DEGREE } from '../../core/he/parameters.ts'
 import { HePool } from '../../core/he/pool.ts'
 import type { KernelChoice } from '../../core/kernels/index.ts'
 import { chooseTiling, tilingCounts } from '../../core/he/tiling.ts'
+import { uploadBytes } from '../../core/he/wire.ts'
 import { Prg } from '../../core/ring/prg.ts'
 import { ring } from '../../core/ring/ring.ts'
 import { add, equal } from '../../core/ring/vector.ts'
@@ -161,6 +162,22 @@ test('keys work in another pool', async () => {
     const got = await pool.decrypt(params, keys.secretKey, step, answers)
     expect(equal(add(got, kept), directConv(share, weights, g))).toBe(true)
   })
+})
+
+test('a thread that waits for SEAL gives each job its own result', async () => {
+  const maker = await HePool.create(0)
+  const keys = await maker.generateKeys(params)
+  await maker.close()
+  const pool = await HePool.create(1)
+  // Keys need SEAL, which has to be compiled; the uploads behind them do not where kernels are native.
+  const [made, uploads] = await Promise.all([
+    pool.generateKeys(params),
+    pool.encrypt(params, keys.secretKey, step, share),
+  ])
+  expect(made.publicKey).toHaveLength(keys.publicKey.length)
+  expect(made.secretKey).toHaveLength(keys.secretKey.length)
+  expect(uploads.map(({ length }) => length)).toEqual(uploads.map(() => uploadBytes(params)))
+  await pool.close()
 })
 
 test('kernels can be forced on its threads, and must exist', async () => {
