@@ -93,11 +93,11 @@ class Bench {
     }
     client.delete()
     server.delete()
-    const inner = noise.filter((_, i) => i % 7 === 0)
     const fresh = 10.5 + 1 / 12
     const zero = (POLY_DEGREE * (2 / 3) + 1) / 12
     return {
-      rms: Math.sqrt(inner.reduce((sum, e) => sum + e * e, 0) / inner.length),
+      // Of all results: neighbours are alike, and of every seventh this strays twice as far, 0.055 from run to run.
+      rms: Math.sqrt(noise.reduce((sum, e) => sum + e * e, 0) / noise.length),
       worst: noise.reduce((max, e) => Math.max(max, Math.abs(e)), 0),
       expected: Math.sqrt(fresh * size * size * 144 * layout.tiling.outputs + zero),
     }
